@@ -1,0 +1,2 @@
+// Package configs answers: what did the operator ask for?
+package configs

@@ -1,0 +1,30 @@
+package gateway
+
+import (
+	"encoding/json"
+	"time"
+
+	"sallyport/identity"
+)
+
+// Request is one tool call as a transport hands it over: the bearer token verified, the arguments known to be one strict
+// JSON object (no duplicate or case-variant keys), nothing else checked.
+type Request struct {
+	Principal *identity.Principal
+	Tool      string
+	Args      json.RawMessage
+
+	// ClientName is what the client calls itself. It tunes waiting and is recorded; it is never security.
+	ClientName string
+	// Hold is how long this client can be kept waiting inline for humans. Zero: answer at once.
+	Hold time.Duration
+	// Progress is called, from one goroutine at a time, with a short sentence in our own words while the call waits. Nil is fine.
+	Progress func(message string)
+}
+
+// Reply is what goes back to the agent, whatever happened. It is ready to be written: masked, recorded, final.
+type Reply struct {
+	Structured json.RawMessage // the result envelope, one JSON object
+	Text       string          // its short mirror, the important part first
+	IsError    bool
+}

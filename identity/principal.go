@@ -1,0 +1,37 @@
+// Package identity answers: who is calling?
+//
+// It turns a bearer token into a [Principal], or refuses it. Tokens are OIDC/JWT access tokens of configured issuers
+// (RFC 9068 in spirit, as issued in practice), verified with go-oidc. The human, the agent that acts for him and the
+// OAuth client are three facts and stay three fields.
+package identity
+
+import "time"
+
+// Principal is a verified caller. Read-only after Verify; safe to share.
+type Principal struct {
+	Issuer  string   // iss
+	Subject string   // sub: the human or service on whose behalf the call is made
+	Groups  []string // sorted, without duplicates; from the issuer's configured claim
+	Agent   string   // who acts: act.sub, else azp, else client_id; "" when the token names none
+	Client  string   // azp or client_id: the OAuth client
+	Chain   []string // every actor of nested act claims (RFC 8693 §4.1), outermost first
+	Scopes  []string // OAuth scopes, sorted
+	Email   string   // display only
+	Name    string   // display only
+
+	Delegated bool      // the token has an act claim
+	AuthTime  time.Time // last interactive login; zero when the token does not say
+	Expires   time.Time
+}
+
+// InGroup reports whether p has one of groups.
+func (p *Principal) InGroup(groups ...string) bool {
+	for _, g := range groups {
+		for _, have := range p.Groups {
+			if g == have {
+				return true
+			}
+		}
+	}
+	return false
+}

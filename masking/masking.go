@@ -1,0 +1,2 @@
+// Package masking answers: what may leave?
+package masking

@@ -62,7 +62,12 @@ type Request struct {
 }
 
 // Revisions are what a yes was given under. A difference at execution makes the approval stale.
-type Revisions struct{ Policy, Target, Masking string }
+type Revisions struct {
+	Policy  string
+	Target  string
+	Masking string
+	Facts   string // a hash of what the call was understood to do
+}
 
 // Identity is a human or service by issuer and subject; two are the same only when both agree.
 type Identity struct {

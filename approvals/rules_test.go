@@ -1,0 +1,114 @@
+package approvals
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+var (
+	ann = Identity{Issuer: "https://idp", Subject: "ann"}
+	bob = Identity{Issuer: "https://idp", Subject: "bob"}
+	cat = Identity{Issuer: "https://idp", Subject: "cat"}
+	now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+)
+
+func request(count int, votes ...Vote) Request {
+	return Request{
+		State: Pending, Digest: "d", Requester: ann, Agent: "claude", Client: "cli", Chain: []string{"claude", "proxy"},
+		From: []string{"dba", "sre"}, Count: count, Expires: now.Add(time.Minute), Votes: votes,
+	}
+}
+
+func TestWhoMayAnswer(t *testing.T) {
+	tests := []struct {
+		name  string
+		voter Voter
+		want  error
+	}{
+		{"a member of the group", Voter{Identity: bob, Groups: []string{"dba"}}, nil},
+		{"a member of both groups", Voter{Identity: bob, Groups: []string{"sre", "dba"}}, nil},
+		{"the requester", Voter{Identity: ann, Groups: []string{"dba"}}, ErrSelf},
+		{"an administrator outside the groups", Voter{Identity: bob, Groups: []string{"admins"}}, ErrNotEligible},
+		{"nobody's groups", Voter{Identity: bob}, ErrNotEligible},
+		{"the agent itself", Voter{Identity: Identity{"https://idp", "claude"}, Groups: []string{"dba"}}, ErrSelf},
+		{"an actor of the chain, at another issuer", Voter{Identity: Identity{"https://other", "proxy"}, Groups: []string{"dba"}}, ErrSelf},
+		{"the client", Voter{Identity: Identity{"https://idp", "cli"}, Groups: []string{"dba"}}, ErrSelf},
+		{"a delegated token", Voter{Identity: bob, Groups: []string{"dba"}, Delegated: true}, ErrNotEligible},
+		{"the requester's name at another issuer is another person", Voter{Identity: Identity{"https://other", "ann"}, Groups: []string{"dba"}}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Eligible(request(1), tt.voter); !errors.Is(got, tt.want) {
+				t.Errorf("Eligible = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestVotes(t *testing.T) {
+	yes := func(by Identity) Vote { return Vote{By: by, Yes: true, Digest: "d"} }
+	tests := []struct {
+		name string
+		req  Request
+		vote Vote
+		at   time.Time
+		want State
+		err  error
+	}{
+		{"one of one", request(1), yes(bob), now, Approved, nil},
+		{"one of two", request(2), yes(bob), now, Pending, nil},
+		{"two of two", request(2, yes(bob)), yes(cat), now, Approved, nil},
+		{"the same person twice", request(2, yes(bob)), yes(bob), now, Pending, ErrVoted},
+		{"more than needed still approves", request(1, yes(bob), yes(ann)), yes(cat), now, Approved, nil},
+		{"one no closes", request(2, yes(bob)), Vote{By: cat, Digest: "d"}, now, Denied, nil},
+		{"another digest", request(1), Vote{By: bob, Yes: true, Digest: "x"}, now, Pending, ErrDigest},
+		{"no digest", request(1), Vote{By: bob, Yes: true}, now, Pending, ErrDigest},
+		{"at expiry", request(1), yes(bob), now.Add(time.Minute), Pending, ErrClosed},
+		{"a count of zero still needs one", request(0), yes(bob), now, Approved, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Apply(tt.req, tt.vote, tt.at)
+			if got != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("Apply = %v, %v; want %v, %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestAVoteAfterTheEndDoesNotCount(t *testing.T) {
+	for _, s := range []State{Approved, Denied, Expired, Cancelled, Stale, Consumed} {
+		req := request(1)
+		req.State = s
+		if got, err := Apply(req, Vote{By: bob, Yes: true, Digest: "d"}, now); got != s || !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: Apply = %v, %v; want it unchanged and ErrClosed", s, got, err)
+		}
+	}
+}
+
+func TestAttachKeySeparatesItsFields(t *testing.T) {
+	base := AttachKey(ann, "cli", "query_write", "db", []byte(`{"a":1}`))
+	for name, other := range map[string]string{
+		"another person":     AttachKey(bob, "cli", "query_write", "db", []byte(`{"a":1}`)),
+		"another client":     AttachKey(ann, "web", "query_write", "db", []byte(`{"a":1}`)),
+		"another argument":   AttachKey(ann, "cli", "query_write", "db", []byte(`{"a": 1}`)),
+		"fields moved along": AttachKey(ann, "cliquery_write", "", "db", []byte(`{"a":1}`)),
+	} {
+		if other == base {
+			t.Errorf("%s has the same key", name)
+		}
+	}
+}
+
+func TestNoTwoRequestsShareADigestOrCode(t *testing.T) {
+	a, b := request(1), request(1)
+	a.Sign()
+	b.Sign()
+	if a.Digest == b.Digest {
+		t.Error("two requests for the same call have one digest")
+	}
+	if NewCode() == NewCode() {
+		t.Error("two codes are equal")
+	}
+}

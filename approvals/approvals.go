@@ -69,6 +69,9 @@ type Revisions struct {
 	Facts   string // a hash of what the call was understood to do
 }
 
+// Use names the approval an execution uses up: both must match.
+type Use struct{ ID, Digest string }
+
 // Identity is a human or service by issuer and subject; two are the same only when both agree.
 type Identity struct {
 	Issuer  string `json:"iss"`

@@ -1,0 +1,279 @@
+package identity
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	leeway     = time.Minute // for nbf, iat and auth_time of an issuer whose clock runs ahead; exp has none
+	maxName    = 255         // bytes of one sub, group, client or actor (OpenID Connect Core §2 has 255 for sub)
+	maxActors  = 8           // nested act claims
+	maxNumeric = 253402300799
+)
+
+// accept decides on the claims of a token whose signature was verified, and reads the principal from them. until is when
+// this decision ends: exp, or earlier on the API surface, where a login grows old.
+func (v *Verifier) accept(c object, iss *issuer, s Surface, now time.Time) (p *Principal, until time.Time, err error) {
+	exp, err := checkTimes(c, iss.MaxLifetime, now)
+	if err != nil {
+		return nil, until, err
+	}
+	if err := v.checkAudience(c, iss, s); err != nil {
+		return nil, until, err
+	}
+	if err := checkAccessToken(c); err != nil {
+		return nil, until, err
+	}
+	if _, ok := c["act"]; ok && s == API { // whatever its value
+		return nil, until, ErrDelegated
+	}
+	if p, err = readPrincipal(c, iss.GroupsClaim); err != nil {
+		return nil, until, err
+	}
+	p.Issuer, p.Expires, until = iss.URL, exp, exp
+	if s == API {
+		login := p.AuthTime.Add(v.apiMaxAge)
+		if p.AuthTime.IsZero() || !now.Before(login) || p.AuthTime.After(now.Add(leeway)) {
+			return nil, until, ErrNotInteractive
+		}
+		if login.Before(until) {
+			until = login
+		}
+	}
+	return p, until, nil
+}
+
+func checkTimes(c object, maxLifetime time.Duration, now time.Time) (exp time.Time, err error) {
+	exp, ok, err := c.date("exp")
+	if err != nil || !ok {
+		return exp, fmt.Errorf("exp: %w", ErrClaims)
+	}
+	iat, ok, err := c.date("iat")
+	if err != nil || !ok { // without it the lifetime is unknown, so it is too long
+		return exp, fmt.Errorf("iat: %w", ErrClaims)
+	}
+	nbf, _, err := c.date("nbf")
+	if err != nil {
+		return exp, fmt.Errorf("nbf: %w", ErrClaims)
+	}
+	switch {
+	case !now.Before(exp): // "on or after", RFC 7519 §4.1.4
+		return exp, ErrExpired
+	case nbf.After(now.Add(leeway)), iat.After(now.Add(leeway)):
+		return exp, ErrNotYetValid
+	case exp.Sub(iat) > maxLifetime:
+		return exp, ErrLifetime
+	}
+	return exp, nil
+}
+
+// checkAudience wants our audience, as an exact string, and not the other surface's as well: a token opens one door.
+func (v *Verifier) checkAudience(c object, iss *issuer, s Surface) error {
+	aud, err := c.texts("aud")
+	if err != nil {
+		return fmt.Errorf("aud: %w", ErrAudience)
+	}
+	want, other := iss.Audience, v.apiAudiences
+	if s == API {
+		want, other = iss.APIAudience, v.mcpAudiences
+	}
+	if want == "" || !slices.Contains(aud, want) {
+		return ErrAudience
+	}
+	for _, a := range aud {
+		if slices.Contains(other, a) {
+			return fmt.Errorf("it carries the audiences of agents and of people at once: %w", ErrAudience)
+		}
+	}
+	return nil
+}
+
+// checkAccessToken refuses the other tokens an issuer signs with the same keys, and those that need a proof we do not check.
+func checkAccessToken(c object) error {
+	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash"} { // OpenID Connect Core §2, §3.3.2.11; FAPI 1.0
+		if _, ok := c[name]; ok {
+			return fmt.Errorf("%s marks an ID token: %w", name, ErrClaims)
+		}
+	}
+	for name, want := range map[string]string{"typ": "bearer", "token_use": "access"} { // Keycloak; Amazon Cognito
+		got, err := c.text(name)
+		if _, ok := c[name]; err != nil || ok && strings.ToLower(got) != want {
+			return fmt.Errorf("%s does not name an access token: %w", name, ErrClaims)
+		}
+	}
+	if _, ok := c["events"]; ok { // security event and logout tokens, RFC 8417
+		return fmt.Errorf("events marks a security event: %w", ErrClaims)
+	}
+	if _, ok := c["cnf"]; ok { // RFC 7800: only its key's holder may use it, and we ask for no proof
+		return fmt.Errorf("cnf binds the token to a key, which is not supported: %w", ErrClaims)
+	}
+	return nil
+}
+
+func readPrincipal(c object, groupsClaim string) (*Principal, error) {
+	p := &Principal{}
+	var err error
+	if p.Subject, err = c.text("sub"); err != nil || !clean(p.Subject) {
+		return nil, fmt.Errorf("sub: %w", ErrClaims)
+	}
+	if p.Groups, err = c.groups(groupsClaim); err != nil {
+		return nil, fmt.Errorf("groups: %w", err)
+	}
+	if p.Client, err = c.client(); err != nil {
+		return nil, err
+	}
+	if p.Scopes, err = c.scopes(); err != nil {
+		return nil, err
+	}
+	if _, p.Delegated = c["act"]; p.Delegated {
+		if p.Chain, err = chain(c["act"], nil); err != nil {
+			return nil, fmt.Errorf("act: %w", err)
+		}
+	}
+	p.Agent = p.Client
+	if p.Delegated {
+		p.Agent = p.Chain[0]
+	}
+	if p.AuthTime, _, err = c.date("auth_time"); err != nil {
+		return nil, fmt.Errorf("auth_time: %w", ErrClaims)
+	}
+	p.Email, p.Name = c.display("email"), c.display("name")
+	return p, nil
+}
+
+// groups is sorted and without duplicates. A token that says its groups are kept elsewhere is refused: a rule that denies
+// a group would not see it.
+func (c object) groups(name string) ([]string, error) {
+	if raw, ok := c["_claim_names"]; ok { // aggregated and distributed claims, OpenID Connect Core §5.6.2
+		var elsewhere map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &elsewhere); err != nil {
+			return nil, ErrClaims
+		}
+		if _, ok := elsewhere[name]; ok {
+			return nil, fmt.Errorf("too many for the token; configure the issuer to send only the ones assigned to the application: %w", ErrClaims)
+		}
+	}
+	if _, ok := c["hasgroups"]; ok { // Entra ID's other way of saying so
+		return nil, fmt.Errorf("too many for the token: %w", ErrClaims)
+	}
+	groups, err := c.texts(name)
+	if err != nil {
+		return nil, fmt.Errorf("neither a list of strings nor a string: %w", ErrClaims)
+	}
+	if !allClean(groups) {
+		return nil, ErrClaims
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups), nil
+}
+
+// client is azp or client_id. Two that differ name two clients, and nobody knows which rule was meant.
+func (c object) client() (string, error) {
+	azp, err := c.text("azp")
+	if _, ok := c["azp"]; err != nil || ok && !clean(azp) {
+		return "", fmt.Errorf("azp: %w", ErrClaims)
+	}
+	id, err := c.text("client_id")
+	if _, ok := c["client_id"]; err != nil || ok && !clean(id) {
+		return "", fmt.Errorf("client_id: %w", ErrClaims)
+	}
+	switch {
+	case azp == "":
+		return id, nil
+	case id == "" || id == azp:
+		return azp, nil
+	}
+	return "", fmt.Errorf("azp and client_id differ: %w", ErrClaims)
+}
+
+// scopes reads scope (RFC 9068 §2.2.3) or scp, each a string with spaces or a list; sorted, without duplicates.
+func (c object) scopes() ([]string, error) {
+	var found [2][]string
+	for i, name := range []string{"scope", "scp"} {
+		list, err := c.texts(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, ErrClaims)
+		}
+		for _, item := range list {
+			found[i] = append(found[i], strings.Split(item, " ")...)
+		}
+		found[i] = slices.DeleteFunc(found[i], func(s string) bool { return s == "" })
+		if !allClean(found[i]) {
+			return nil, fmt.Errorf("%s: %w", name, ErrClaims)
+		}
+		slices.Sort(found[i])
+		found[i] = slices.Compact(found[i])
+	}
+	switch scope, scp := found[0], found[1]; {
+	case len(scp) == 0:
+		return scope, nil
+	case len(scope) == 0 || slices.Equal(scope, scp):
+		return scp, nil
+	}
+	return nil, fmt.Errorf("scope and scp differ: %w", ErrClaims)
+}
+
+// chain is the sub of every nested actor, outermost (the one that acts now) first. RFC 8693 §4.1.
+func chain(raw json.RawMessage, outer []string) ([]string, error) {
+	var act object
+	if err := json.Unmarshal(raw, &act); err != nil || act == nil || len(outer) == maxActors {
+		return nil, ErrClaims
+	}
+	sub, err := act.text("sub")
+	if err != nil || !clean(sub) {
+		return nil, fmt.Errorf("sub: %w", ErrClaims)
+	}
+	outer = append(outer, sub)
+	if inner, ok := act["act"]; ok {
+		return chain(inner, outer)
+	}
+	return outer, nil
+}
+
+// display is text for people, which decides nothing: what is not clean is left out.
+func (c object) display(name string) string {
+	s, err := c.text(name)
+	if err != nil || !clean(s) {
+		return ""
+	}
+	return s
+}
+
+// date reads a NumericDate (RFC 7519 §2), which may have a fraction; ok is false when there is none.
+func (c object) date(name string) (t time.Time, ok bool, err error) {
+	raw, ok := c[name]
+	if !ok {
+		return t, false, nil
+	}
+	f, err := strconv.ParseFloat(string(raw), 64) // of valid JSON, so a string, null or a list fails here
+	if err != nil || f < 0 || f > maxNumeric {
+		return t, true, errShape
+	}
+	return time.Unix(int64(math.Floor(f)), 0).UTC(), true, nil
+}
+
+func allClean(list []string) bool {
+	return !slices.ContainsFunc(list, func(s string) bool { return !clean(s) })
+}
+
+// clean reports whether s can be a name: not empty, of bounded length, no control or invisible characters (approvers read
+// it), no spaces around it, and no U+FFFD, into which JSON decoding turns every lone surrogate: two names would become one.
+func clean(s string) bool {
+	if s == "" || len(s) > maxName || s[0] == ' ' || s[len(s)-1] == ' ' {
+		return false
+	}
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,197 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	waitForKeys = 3 * time.Second // a token waits this long for keys to be fetched
+	maxBackoff  = time.Minute
+)
+
+// issuer is one configured issuer and the keys it publishes. Its goroutine, run, is the only one that talks to it; callers
+// read what it found, and may ask for a fetch, at most one per refetch.
+type issuer struct {
+	Issuer // as configured, with defaults; read-only after New
+
+	name    string // its place in the configuration, for messages
+	client  *http.Client
+	now     func() time.Time
+	log     *slog.Logger
+	refresh time.Duration
+	refetch time.Duration
+	stale   time.Duration
+	closed  <-chan struct{}
+
+	keys    atomic.Pointer[keySet] // nil before the first good fetch; replaced only by a different set
+	fetched atomic.Int64           // Unix ns of the last good fetch
+
+	wake chan struct{} // capacity 1; sent to and drained under mu
+
+	mu      sync.Mutex
+	running chan struct{} // closed when the fetch that is running or asked for has ended; nil when none is. Guarded by mu
+	asked   time.Time     // when a token last asked for a fetch. Guarded by mu
+	failed  error         // of the last fetch. Guarded by mu
+
+	jwksURI string // "" when discovery is needed; only touched by run
+}
+
+// run keeps the keys fresh until ctx ends.
+func (i *issuer) run(ctx context.Context) {
+	backoff := time.Second
+	for {
+		i.begin()
+		err := i.fetch(ctx)
+		i.end(err)
+		wait := i.refresh
+		if err != nil {
+			wait = min(backoff, i.refresh)
+			backoff = min(2*backoff, maxBackoff)
+			if ctx.Err() == nil {
+				i.log.Warn("issuer unavailable", "issuer", i.name, "url", i.URL, "retry", wait, "error", err)
+			}
+		} else {
+			backoff = time.Second
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-i.wake:
+			timer.Stop()
+		}
+	}
+}
+
+func (i *issuer) begin() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.wake: // this fetch answers it
+	default:
+	}
+	if i.running == nil {
+		i.running = make(chan struct{})
+	}
+}
+
+func (i *issuer) end(err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.failed = err
+	close(i.running)
+	i.running = nil
+}
+
+func (i *issuer) fetch(ctx context.Context) error {
+	if i.jwksURI == "" {
+		uri, err := discover(ctx, i.client, i.URL)
+		if err != nil {
+			return err
+		}
+		i.jwksURI = uri
+	}
+	set, err := fetchKeys(ctx, i.client, i.jwksURI)
+	if err != nil {
+		i.jwksURI = "" // it may have moved
+		return err
+	}
+	// The same set keeps its identity: the cache of verified tokens compares pointers.
+	if old := i.keys.Load(); !set.equal(old) {
+		i.keys.Store(set)
+		i.log.Info("issuer keys read", "issuer", i.name, "url", i.URL, "keys", len(set.keys))
+	}
+	i.fetched.Store(i.now().UnixNano())
+	return nil
+}
+
+// current is the set to verify with; nil when there is none or it is too old to be believed.
+func (i *issuer) current(now time.Time) *keySet {
+	if now.UnixNano()-i.fetched.Load() > int64(i.stale) {
+		return nil
+	}
+	return i.keys.Load()
+}
+
+// verify returns the signed payload of raw and the key set that verified it, fetching keys once when the token names one
+// that is not known. Errors: [ErrSignature], [ErrAlgorithm], [ErrMalformed], [ErrUnavailable].
+func (i *issuer) verify(ctx context.Context, raw string) ([]byte, *keySet, error) {
+	for try := 0; ; try++ {
+		keys, err := i.current(i.now()), errUnknownKey
+		if keys != nil {
+			var payload []byte
+			if payload, err = keys.verify(raw); err == nil {
+				return payload, keys, nil
+			}
+		}
+		if err != errUnknownKey {
+			return nil, nil, err
+		}
+		// A second time, because the first may have joined a fetch that had begun before the key was published.
+		if try == 2 || i.ask(ctx) != nil {
+			return nil, nil, i.unknown(keys)
+		}
+	}
+}
+
+// unknown tells a forged key name from one we could not look up.
+func (i *issuer) unknown(keys *keySet) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case keys == nil:
+		return fmt.Errorf("%s: its signing keys could not be read: %w", i.name, ErrUnavailable)
+	case i.failed != nil || i.running != nil:
+		return fmt.Errorf("%s: the token's key is new and the signing keys could not be read again: %w", i.name, ErrUnavailable)
+	}
+	return ErrSignature
+}
+
+var errNotFetched = errors.New("not fetched")
+
+// ask makes run fetch, or joins the fetch that is running, and waits for its end. It fails when a token asked less than
+// refetch ago (or a stranger with random key names would make us flood the issuer), or the fetch takes too long.
+func (i *issuer) ask(ctx context.Context) error {
+	i.mu.Lock()
+	running := i.running
+	if running == nil {
+		now := i.now()
+		if since := now.Sub(i.asked); !i.asked.IsZero() && since >= 0 && since < i.refetch {
+			i.mu.Unlock()
+			return errNotFetched
+		}
+		i.asked = now
+		running = make(chan struct{})
+		i.running = running
+		i.wake <- struct{}{} // never blocks: empty whenever running is nil
+	}
+	i.mu.Unlock()
+
+	timer := time.NewTimer(waitForKeys)
+	defer timer.Stop()
+	select {
+	case <-running:
+		return nil
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-i.closed:
+	}
+	return errNotFetched
+}
+
+// ready explains why no token of this issuer can be verified now; nil when they can.
+func (i *issuer) ready() error {
+	if keys := i.current(i.now()); keys == nil || len(keys.keys) == 0 {
+		return fmt.Errorf("%s: no signing keys: %w", i.name, ErrUnavailable)
+	}
+	return nil
+}

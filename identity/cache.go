@@ -27,6 +27,7 @@ type shard struct {
 // verified is one decision and what it rests on.
 type verified struct {
 	principal *Principal
+	since     int64 // Unix ns; not used before it: the clock was set back, and nbf may count again
 	until     int64 // Unix ns; not used at or after it
 	issuer    *issuer
 	keys      *keySet // when the issuer publishes another set, the decision is void
@@ -37,7 +38,7 @@ func (c *cache) get(id tokenID, now time.Time) *Principal {
 	s.mu.RLock()
 	v, ok := s.m[id]
 	s.mu.RUnlock()
-	if !ok || now.UnixNano() >= v.until || v.issuer.current(now) != v.keys {
+	if ns := now.UnixNano(); !ok || ns < v.since || ns >= v.until || v.issuer.current(now) != v.keys {
 		return nil
 	}
 	return v.principal

@@ -30,8 +30,8 @@ type issuer struct {
 	stale   time.Duration
 	closed  <-chan struct{}
 
-	keys    atomic.Pointer[keySet] // nil before the first good fetch; replaced only by a different set
-	fetched atomic.Int64           // Unix ns of the last good fetch
+	keys    atomic.Pointer[keySet]    // nil before the first good fetch; replaced only by a different set
+	fetched atomic.Pointer[time.Time] // of the last good fetch; set after keys. Its monotonic reading outlives a clock that is set back
 
 	wake chan struct{} // capacity 1; sent to and drained under mu
 
@@ -110,13 +110,14 @@ func (i *issuer) fetch(ctx context.Context) error {
 		i.keys.Store(set)
 		i.log.Info("issuer keys read", "issuer", i.name, "url", i.URL, "keys", len(set.keys))
 	}
-	i.fetched.Store(i.now().UnixNano())
+	now := i.now()
+	i.fetched.Store(&now)
 	return nil
 }
 
 // current is the set to verify with; nil when there is none or it is too old to be believed.
 func (i *issuer) current(now time.Time) *keySet {
-	if now.UnixNano()-i.fetched.Load() > int64(i.stale) {
+	if at := i.fetched.Load(); at == nil || now.Sub(*at) > i.stale {
 		return nil
 	}
 	return i.keys.Load()
@@ -136,30 +137,37 @@ func (i *issuer) verify(ctx context.Context, raw string) ([]byte, *keySet, error
 		if err != errUnknownKey {
 			return nil, nil, err
 		}
-		// A second time, because the first may have joined a fetch that had begun before the key was published.
-		if try == 2 || i.ask(ctx) != nil {
-			return nil, nil, i.unknown(keys)
+		// Twice, because the first may have joined a fetch that had begun before the key was published.
+		asked := errTooSoon
+		if try < 2 {
+			asked = i.ask(ctx)
+		}
+		if asked != nil {
+			return nil, nil, i.unknown(keys, asked)
 		}
 	}
 }
 
 // unknown tells a forged key name from one we could not look up.
-func (i *issuer) unknown(keys *keySet) error {
+func (i *issuer) unknown(keys *keySet, asked error) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
 	case keys == nil:
 		return fmt.Errorf("%s: its signing keys could not be read: %w", i.name, ErrUnavailable)
-	case i.failed != nil || i.running != nil:
+	case i.failed != nil || asked != errTooSoon:
 		return fmt.Errorf("%s: the token's key is new and the signing keys could not be read again: %w", i.name, ErrUnavailable)
 	}
 	return ErrSignature
 }
 
-var errNotFetched = errors.New("not fetched")
+var (
+	errTooSoon = errors.New("the keys were fetched a moment ago")
+	errWaited  = errors.New("the keys did not arrive in time")
+)
 
-// ask makes run fetch, or joins the fetch that is running, and waits for its end. It fails when a token asked less than
-// refetch ago (or a stranger with random key names would make us flood the issuer), or the fetch takes too long.
+// ask makes run fetch, or joins the fetch that is running, and waits for its end, good or bad. errTooSoon: a token asked less
+// than refetch ago (or a stranger with random key names would make us flood the issuer). errWaited: no end in sight.
 func (i *issuer) ask(ctx context.Context) error {
 	i.mu.Lock()
 	running := i.running
@@ -167,7 +175,7 @@ func (i *issuer) ask(ctx context.Context) error {
 		now := i.now()
 		if since := now.Sub(i.asked); !i.asked.IsZero() && since >= 0 && since < i.refetch {
 			i.mu.Unlock()
-			return errNotFetched
+			return errTooSoon
 		}
 		i.asked = now
 		running = make(chan struct{})
@@ -185,7 +193,7 @@ func (i *issuer) ask(ctx context.Context) error {
 	case <-timer.C:
 	case <-i.closed:
 	}
-	return errNotFetched
+	return errWaited
 }
 
 // ready explains why no token of this issuer can be verified now; nil when they can.

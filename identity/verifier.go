@@ -205,7 +205,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, s Surface) (none veri
 	if refused != nil || sig.keys == nil || string(sig.payload) != string(t.payload) {
 		return none, ErrClaims
 	}
-	return verified{principal: p, until: until.UnixNano(), issuer: iss, keys: sig.keys}, nil
+	return verified{principal: p, since: now.UnixNano(), until: until.UnixNano(), issuer: iss, keys: sig.keys}, nil
 }
 
 // signature is the [oidc.KeySet] for one token. It keeps what go-oidc's error would flatten to text.

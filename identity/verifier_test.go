@@ -1,7 +1,6 @@
 package identity_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -338,18 +337,4 @@ func TestErrorsNeverQuoteTheToken(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestContextOnlyBoundsWaiting(t *testing.T) {
-	_, iss, v := setup(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := v.Verify(ctx, iss.Mint(devissuer.Claims{"aud": mcpAudience}), identity.MCP); err != nil {
-		t.Errorf("a token with a known key needs no waiting: %v", err)
-	}
-	if err := iss.Rotate("", true); err != nil {
-		t.Fatal(err)
-	}
-	p, err := v.Verify(ctx, iss.Mint(devissuer.Claims{"aud": mcpAudience}), identity.MCP)
-	refused(t, p, err, identity.ErrUnavailable)
 }

@@ -379,26 +379,39 @@ func TestIssuerAnswersAreBounded(t *testing.T) {
 }
 
 func TestDiscoveryMustNameTheIssuerAndSafeKeys(t *testing.T) {
-	for name, doc := range map[string]func(url string) map[string]any{
-		"another issuer": func(u string) map[string]any {
-			return map[string]any{"issuer": "https://evil.example", "jwks_uri": u + "/keys"}
-		},
-		"a slash more":         func(u string) map[string]any { return map[string]any{"issuer": u + "/", "jwks_uri": u + "/keys"} },
-		"keys over plain http": func(u string) map[string]any { return map[string]any{"issuer": u, "jwks_uri": "http://192.0.2.1/keys"} },
-		"keys in a file":       func(u string) map[string]any { return map[string]any{"issuer": u, "jwks_uri": "file:///etc/passwd"} },
-		"no keys":              func(u string) map[string]any { return map[string]any{"issuer": u} },
-		"keys of another type": func(u string) map[string]any { return map[string]any{"issuer": u, "jwks_uri": []string{u}} },
+	const url = "https://login.example.com"
+	for name, tt := range map[string]struct {
+		doc   string
+		ready bool
+	}{
+		"as it should be":       {`{"issuer":"https://login.example.com","jwks_uri":"https://keys.example.net/jwks"}`, true},
+		"another issuer":        {`{"issuer":"https://evil.example","jwks_uri":"https://keys.example.net/jwks"}`, false},
+		"a slash more":          {`{"issuer":"https://login.example.com/","jwks_uri":"https://keys.example.net/jwks"}`, false},
+		"another case":          {`{"issuer":"https://Login.example.com","jwks_uri":"https://keys.example.net/jwks"}`, false},
+		"keys over plain http":  {`{"issuer":"https://login.example.com","jwks_uri":"http://login.example.com/jwks"}`, false},
+		"keys in a file":        {`{"issuer":"https://login.example.com","jwks_uri":"file:///etc/passwd"}`, false},
+		"keys with a password":  {`{"issuer":"https://login.example.com","jwks_uri":"https://u:p@keys.example.net/jwks"}`, false},
+		"keys at a bare path":   {`{"issuer":"https://login.example.com","jwks_uri":"/jwks"}`, false},
+		"no keys":               {`{"issuer":"https://login.example.com"}`, false},
+		"keys of another type":  {`{"issuer":"https://login.example.com","jwks_uri":["https://keys.example.net/jwks"]}`, false},
+		"not a JSON object":     {`[]`, false},
+		"a page for the people": {`<html>`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			iss, err := devissuer.New(url, devissuer.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys := httptest.NewRecorder()
+			iss.Handler().ServeHTTP(keys, httptest.NewRequest(http.MethodGet, url+"/keys", nil))
 			mux := http.NewServeMux()
-			s := httptest.NewServer(mux)
-			defer s.Close()
-			mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
-				json.NewEncoder(w).Encode(doc(s.URL))
-			})
-			mux.HandleFunc("/keys", func(w http.ResponseWriter, r *http.Request) { t.Error("keys were read") })
-			v := newVerifier(t, identity.Config{Issuers: []identity.Issuer{{URL: s.URL, Audience: mcpAudience}}})
-			refused(t, nil, v.Ready(), identity.ErrUnavailable)
+			mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, tt.doc) })
+			mux.HandleFunc("/jwks", func(w http.ResponseWriter, r *http.Request) { w.Write(keys.Body.Bytes()) })
+			client := &http.Client{Transport: &inMemory{handler: mux}}
+			v := newVerifier(t, identity.Config{Issuers: []identity.Issuer{{URL: url, Audience: mcpAudience, HTTPClient: client}}})
+			if err := v.Ready(); (err == nil) != tt.ready {
+				t.Errorf("Ready() = %v", err)
+			}
 		})
 	}
 }

@@ -19,9 +19,15 @@ import (
 
 // inMemory is the network between gateway and issuer inside a synctest bubble. While hung, nothing comes back.
 type inMemory struct {
-	handler http.Handler
 	mu      sync.Mutex
-	hung    bool // guarded by mu
+	handler http.Handler // guarded by mu
+	hung    bool         // guarded by mu
+}
+
+func (m *inMemory) serve(h http.Handler) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.handler = h
 }
 
 func (m *inMemory) hang(hung bool) {
@@ -32,7 +38,7 @@ func (m *inMemory) hang(hung bool) {
 
 func (m *inMemory) RoundTrip(req *http.Request) (*http.Response, error) {
 	m.mu.Lock()
-	hung := m.hung
+	hung, handler := m.hung, m.handler
 	m.mu.Unlock()
 	if hung {
 		<-req.Context().Done()
@@ -41,7 +47,7 @@ func (m *inMemory) RoundTrip(req *http.Request) (*http.Response, error) {
 	in := req.Clone(req.Context())
 	in.Host = req.URL.Host
 	w := httptest.NewRecorder()
-	m.handler.ServeHTTP(w, in)
+	handler.ServeHTTP(w, in)
 	return w.Result(), nil
 }
 
@@ -193,6 +199,27 @@ func TestGatewayStartsBeforeItsIssuer(t *testing.T) {
 			t.Error(err)
 		}
 		accepted(t, v, raw)
+	})
+}
+
+func TestKeysThatMovedAreFoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		iss, net, cfg := offline(t, issuerURL)
+		v := start(t, cfg)
+		defer v.Close()
+		dev := iss.Handler()
+		moved := http.NewServeMux()
+		moved.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, issuerURL, issuerURL+"/new/keys")
+		})
+		moved.HandleFunc("/new/keys", func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = "/keys"
+			dev.ServeHTTP(w, r)
+		})
+		net.serve(moved)
+		rotate(t, iss, "", true)
+		time.Sleep(6 * time.Minute)
+		accepted(t, v, mcpToken(iss))
 	})
 }
 

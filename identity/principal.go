@@ -3,6 +3,15 @@
 // It turns a bearer token into a [Principal], or refuses it. Tokens are OIDC/JWT access tokens of configured issuers
 // (RFC 9068 in spirit, as issued in practice), verified with go-oidc. The human, the agent that acts for him and the
 // OAuth client are three facts and stay three fields.
+//
+// There are two doors, MCP for agents and the API for people, each with its own audience; a token that carries both
+// audiences opens neither. What cannot be read in one way only is refused: duplicate or case-variant keys, second spellings,
+// groups kept elsewhere, client names that disagree. So are ID, refresh and logout tokens, and tokens bound to a key (DPoP, mTLS),
+// whose proof is not checked here.
+//
+// It does not revoke: a token is good until it expires, which max_token_lifetime keeps near. A signing key that its issuer
+// removed stops working, for remembered tokens too, when the keys are next read: within five minutes, or within a day
+// while the issuer cannot be reached. An issuer that is down at the start is retried; meanwhile its tokens are refused.
 package identity
 
 import "time"

@@ -77,17 +77,17 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 func discover(ctx context.Context, client *http.Client, issuerURL string) (jwksURI string, err error) {
 	p, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuerURL)
 	if err != nil {
-		return "", fmt.Errorf("discovery: %w", err)
+		return "", err
 	}
 	var doc struct {
 		JWKSURI string `json:"jwks_uri"`
 	}
 	if err := p.Claims(&doc); err != nil {
-		return "", errors.New("discovery: jwks_uri is missing")
+		return "", errors.New("jwks_uri is missing")
 	}
 	u, err := url.Parse(doc.JWKSURI)
 	if err != nil || !secure(u) {
-		return "", errors.New("discovery: jwks_uri is not an https URL (http is accepted on loopback only)")
+		return "", errors.New("jwks_uri is not an https URL (http is accepted on loopback only)")
 	}
 	return doc.JWKSURI, nil
 }
@@ -96,27 +96,23 @@ func discover(ctx context.Context, client *http.Client, issuerURL string) (jwksU
 func fetchKeys(ctx context.Context, client *http.Client, jwksURI string) (*keySet, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, jwksURI, nil)
 	if err != nil {
-		return nil, errors.New("keys: jwks_uri is not a URL")
+		return nil, errors.New("jwks_uri is not a URL")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Cache-Control", "no-cache")
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("keys: answered with status %d", resp.StatusCode)
+		return nil, fmt.Errorf("answered with status %d", resp.StatusCode)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return nil, err
 	}
-	set, err := parseKeys(body)
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	return set, nil
+	return parseKeys(body)
 }
 
 // secure reports whether nobody on the way can change what u answers: TLS, or loopback.

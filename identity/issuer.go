@@ -33,12 +33,12 @@ type issuer struct {
 	keys    atomic.Pointer[keySet]    // nil before the first good fetch; replaced only by a different set
 	fetched atomic.Pointer[time.Time] // of the last good fetch; set after keys. Its monotonic reading outlives a clock that is set back
 
-	wake chan struct{} // capacity 1; sent to and drained under mu
+	wake chan struct{} // capacity 1; sent to under mu, and only when running was nil
 
 	mu      sync.Mutex
 	running chan struct{} // closed when the fetch that is running or asked for has ended; nil when none is. Guarded by mu
 	asked   time.Time     // when a token last asked for a fetch. Guarded by mu
-	failed  error         // of the last fetch. Guarded by mu
+	failed  error         // of the last fetch: nil or a *fetchError. Guarded by mu
 
 	jwksURI string // "" when discovery is needed; only touched by run
 }
@@ -96,14 +96,14 @@ func (i *issuer) fetch(ctx context.Context) error {
 	if i.jwksURI == "" {
 		uri, err := discover(ctx, i.client, i.URL)
 		if err != nil {
-			return err
+			return &fetchError{"discovery document", err}
 		}
 		i.jwksURI = uri
 	}
 	set, err := fetchKeys(ctx, i.client, i.jwksURI)
 	if err != nil {
 		i.jwksURI = "" // it may have moved
-		return err
+		return &fetchError{"signing keys", err}
 	}
 	// The same set keeps its identity: the cache of verified tokens compares pointers.
 	if old := i.keys.Load(); !set.equal(old) {
@@ -150,16 +150,37 @@ func (i *issuer) verify(ctx context.Context, raw string) ([]byte, *keySet, error
 
 // unknown tells a forged key name from one we could not look up.
 func (i *issuer) unknown(keys *keySet, asked error) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	switch {
-	case keys == nil:
-		return fmt.Errorf("%s: its signing keys could not be read: %w", i.name, ErrUnavailable)
-	case i.failed != nil || asked != errTooSoon:
-		return fmt.Errorf("%s: the token's key is new and the signing keys could not be read again: %w", i.name, ErrUnavailable)
+	if keys == nil {
+		return i.unavailable()
+	}
+	if part := i.missing(); part != "" {
+		return fmt.Errorf("%s: the token's key is new and the %s could not be read again: %w", i.name, part, ErrUnavailable)
+	}
+	if asked != errTooSoon {
+		return fmt.Errorf("%s: the token's key is new and the signing keys did not arrive in time: %w", i.name, ErrUnavailable)
 	}
 	return ErrSignature
 }
+
+// missing names what the last fetch could not read; "" when it was good.
+func (i *issuer) missing() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var f *fetchError
+	if errors.As(i.failed, &f) {
+		return f.part
+	}
+	return ""
+}
+
+// fetchError says which part of the issuer failed. Its text, for the log, has the cause and the address.
+type fetchError struct {
+	part string
+	err  error
+}
+
+func (e *fetchError) Error() string { return e.part + ": " + e.err.Error() }
+func (e *fetchError) Unwrap() error { return e.err }
 
 var (
 	errTooSoon = errors.New("the keys were fetched a moment ago")
@@ -198,8 +219,16 @@ func (i *issuer) ask(ctx context.Context) error {
 
 // ready explains why no token of this issuer can be verified now; nil when they can.
 func (i *issuer) ready() error {
-	if keys := i.current(i.now()); keys == nil || len(keys.keys) == 0 {
-		return fmt.Errorf("%s: no signing keys: %w", i.name, ErrUnavailable)
+	if keys := i.current(i.now()); keys != nil && len(keys.keys) > 0 {
+		return nil
 	}
-	return nil
+	return i.unavailable()
+}
+
+// unavailable is never nil.
+func (i *issuer) unavailable() error {
+	if part := i.missing(); part != "" {
+		return fmt.Errorf("%s: its %s could not be read: %w", i.name, part, ErrUnavailable)
+	}
+	return fmt.Errorf("%s: no signing keys yet: %w", i.name, ErrUnavailable)
 }

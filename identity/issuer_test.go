@@ -1,9 +1,11 @@
 package identity_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -190,8 +192,8 @@ func TestGatewayStartsBeforeItsIssuer(t *testing.T) {
 		defer v.Close()
 		raw := mcpToken(iss)
 		refusedAs(t, v, raw, identity.ErrUnavailable)
-		if err := v.Ready(); !errors.Is(err, identity.ErrUnavailable) {
-			t.Errorf("Ready() = %v", err)
+		if err := v.Ready(); !errors.Is(err, identity.ErrUnavailable) || !strings.Contains(err.Error(), "discovery document") {
+			t.Errorf("Ready() = %v, want the part that failed", err)
 		}
 		iss.Down(false)
 		time.Sleep(10 * time.Second) // nobody calls: the retry is the verifier's own
@@ -412,4 +414,41 @@ func TestConfigurationIsRefusedWithTheWayOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Tokens of every fate pass; the operator's log, at its most talkative, has none of them.
+func TestLogNeverHasAToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		iss, _, cfg := offline(t, issuerURL)
+		iss.Down(true)
+		var log bytes.Buffer // read after Close: the issuers' goroutines are the ones that write
+		v, err := identity.New(t.Context(), identity.Config{
+			Issuers: []identity.Issuer{cfg}, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tokens []string
+		try := func(raw string) {
+			tokens = append(tokens, raw)
+			v.Verify(t.Context(), raw, identity.MCP)
+		}
+		try(mcpToken(iss))
+		iss.Down(false)
+		time.Sleep(time.Minute)
+		try(mcpToken(iss))
+		try(iss.MintWith(devissuer.Header{"kid": "canary-kid"}, devissuer.Claims{"sub": "canary-sub", "aud": "canary-aud"}))
+		try(iss.Mint(devissuer.Claims{"sub": "canary-sub", "aud": mcpAudience, "groups": 1}))
+		v.Close()
+		if !strings.Contains(log.String(), "issuer unavailable") || !strings.Contains(log.String(), "issuer keys read") {
+			t.Errorf("the log does not tell the operator what happened:\n%s", log.String())
+		}
+		for _, raw := range tokens {
+			for _, secret := range append(strings.Split(raw, "."), "canary") {
+				if strings.Contains(log.String(), secret) {
+					t.Errorf("the log has %q", secret)
+				}
+			}
+		}
+	})
 }

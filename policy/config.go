@@ -1,0 +1,189 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what the operator wrote, as policy needs it. It is data for the base module: no Rego is generated from it.
+type Config struct {
+	Targets []TargetInfo
+	Scopes  []Scope
+	// EvalTimeout bounds one evaluation; reaching it is an error, and so a denial. 0 means 50 ms.
+	EvalTimeout time.Duration
+}
+
+// DefaultEvalTimeout is some hundred times what a decision costs: only a runaway policy or a stalled machine reaches it.
+const DefaultEvalTimeout = 50 * time.Millisecond
+
+// TargetInfo is one configured target.
+type TargetInfo struct {
+	Name        string
+	Kind        string // postgres, ssh, http
+	Environment string // "" counts as production
+	Labels      []string
+}
+
+// Scope lets somebody do something on some targets. Nothing is allowed unless a scope allows it.
+type Scope struct {
+	Name    string
+	Who     Who
+	Targets []string // names of configured targets; patterns are resolved by the configuration
+	Allow   []string // effects: read, write, define, admin
+	// NotUnderstoodAsk turns the denial of a call that was not understood into a question; never into an allow without
+	// approval.
+	NotUnderstoodAsk bool
+	Limits           Limits
+	Risk             Thresholds
+	Approval         *Requirement // nil: a call that would be asked is denied
+	// ObjectsAllow and ObjectsDeny are patterns of object names: parts joined by ".", each literal or "*" for exactly one
+	// part; "*" alone matches every name. Empty ObjectsAllow means every object. See names.go for names with quotes or more dots.
+	ObjectsAllow []string
+	ObjectsDeny  []string
+	Deny         []DenyRule
+}
+
+// Who names callers. A caller matches when one of Groups or Subjects names it (any of either list) and, where Agents or
+// Clients are given, each of the two given lists names it as well. Naming only Agents or Clients is enough too. An empty Who
+// matches nobody. Everything is compared exactly and case-sensitively.
+type Who struct {
+	Groups   []string
+	Subjects []string // "sub", of any configured issuer, or "iss#sub", of this one only
+	Agents   []string
+	Clients  []string
+}
+
+// Thresholds split the score: below Ask allow, below Deny ask, from Deny on deny. Ask 0 asks always, also for a read.
+type Thresholds struct {
+	Ask  int
+	Deny int
+}
+
+// DefaultThresholds hold for a scope that states none.
+var DefaultThresholds = Thresholds{Ask: 40, Deny: 95}
+
+// DenyRule refuses, for every caller its scope matches, and whatever other scopes allow. All conditions given must hold; a
+// rule without a condition refuses everything.
+type DenyRule struct {
+	Name    string   // in the decision's rule: "deny:NAME"; "" means the scope's name and the rule's place, "support/1"
+	Effects []string // the call has one of these effects
+	Objects []string // the call touches an object that one of these patterns matches
+	Reason  string   // the sentence the caller reads
+}
+
+// normalized returns a copy with the defaults filled in, sorted by name, or everything that is wrong with it.
+func (c Config) normalized() (Config, error) {
+	var problems []error
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.EvalTimeout == 0 {
+		c.EvalTimeout = DefaultEvalTimeout
+	}
+	if c.EvalTimeout < 0 {
+		bad("EvalTimeout %s is negative", c.EvalTimeout)
+	}
+	c.Targets, c.Scopes = slices.Clone(c.Targets), slices.Clone(c.Scopes)
+	slices.SortFunc(c.Targets, func(a, b TargetInfo) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Scopes, func(a, b Scope) int { return strings.Compare(a.Name, b.Name) })
+	known := map[string]bool{}
+	for _, t := range c.Targets {
+		if t.Name == "" || known[t.Name] {
+			bad("target %q is unnamed or defined twice", t.Name)
+		}
+		known[t.Name] = true
+	}
+	for i := range c.Scopes {
+		s := &c.Scopes[i]
+		if s.Name == "" || i > 0 && s.Name == c.Scopes[i-1].Name {
+			bad("scope %q is unnamed or defined twice", s.Name)
+		}
+		for _, t := range s.Targets {
+			if !known[t] {
+				bad("scope %s: target %q is not configured", s.Name, t)
+			}
+		}
+		if err := s.normalize(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return c, errors.Join(problems...)
+}
+
+func (s *Scope) normalize() error {
+	var problems []error
+	bad := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf("scope "+s.Name+": "+format, args...))
+	}
+	for _, list := range [][]string{s.Who.Groups, s.Who.Subjects, s.Who.Agents, s.Who.Clients} {
+		if slices.Contains(list, "") {
+			bad("who holds an empty name, which would match callers without one")
+		}
+	}
+	if s.Who.empty() {
+		bad("who names nobody")
+	}
+	if len(s.Allow) == 0 {
+		bad("allow is empty")
+	}
+	badEffects(s.Allow, func(e string) { bad("allow: %q is not one of read, write, define, admin", e) })
+	if s.Risk == (Thresholds{}) {
+		s.Risk = DefaultThresholds
+	}
+	if r := s.Risk; r.Ask < 0 || r.Deny <= 0 || r.Ask > r.Deny || r.Deny > 101 {
+		bad("risk: ask %d and deny %d are not in 0 <= ask <= deny <= 101, deny > 0", r.Ask, r.Deny)
+	}
+	if l := s.Limits; l.Rows < 0 || l.Bytes < 0 || l.TimeMS < 0 || l.AffectedRows < 0 {
+		bad("limits: a negative one")
+	}
+	if s.Approval != nil && len(s.Approval.From) == 0 {
+		s.Approval = nil // nobody can say yes: as if it were absent
+	}
+	if a := s.Approval; a != nil {
+		copied := *a
+		if s.Approval = &copied; copied.Assurance == "" {
+			s.Approval.Assurance = "chat"
+		}
+		if a.Count < 1 || a.WithinS < 1 {
+			bad("approval: count %d and within %d s must be at least 1", a.Count, a.WithinS)
+		}
+		if !slices.Contains([]string{"chat", "web", "web_fresh"}, s.Approval.Assurance) {
+			bad("approval: assurance %q is not one of chat, web, web_fresh", a.Assurance)
+		}
+	}
+	s.Deny = slices.Clone(s.Deny)
+	for i := range s.Deny {
+		d := &s.Deny[i]
+		if d.Name == "" {
+			d.Name = fmt.Sprintf("%s/%d", s.Name, i+1)
+		}
+		if d.Reason == "" {
+			d.Reason = "a rule of scope " + s.Name + " forbids it"
+		}
+		badEffects(d.Effects, func(e string) { bad("deny[%d]: %q is not one of read, write, define, admin", i, e) })
+	}
+	for _, list := range [][]string{s.ObjectsAllow, s.ObjectsDeny} {
+		for _, p := range list {
+			if err := checkPattern(p); err != nil {
+				bad("objects: %w", err)
+			}
+		}
+	}
+	for i, d := range s.Deny {
+		for _, p := range d.Objects {
+			if err := checkPattern(p); err != nil {
+				bad("deny[%d].objects: %w", i, err)
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func badEffects(list []string, report func(string)) {
+	for _, e := range list {
+		if !slices.Contains(effects, e) {
+			report(e)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// guard holds a decision against what no module and no score may override, on the plan itself and without Rego:
+//
+//	G1  a call that was not understood is never allowed without people; and never asked about unless the scope has people look
+//	G2  data labelled "credential" is never touched without people
+//	G3  an effect outside the scope's allow is denied
+//	    so is an object outside the scope's objects, and what a deny rule of any matching scope forbids
+//
+// (That nobody approves his own call is for package approvals.) A breach becomes a denial that names the guard. A decision that
+// could not come from the configuration at all (a scope that does not match, limits that are not the scope's) is an error.
+func guard(d Decision, in Input, matching []*scope) (Decision, error) {
+	if err := plausible(d); err != nil {
+		return d, err
+	}
+	if d.Verdict == Deny {
+		return d, nil
+	}
+	i := slices.IndexFunc(matching, func(s *scope) bool { return s.Name == d.Scope })
+	if i < 0 {
+		return d, fmt.Errorf("%s under scope %q, which does not match the call", d.Verdict, d.Scope)
+	}
+	s := matching[i]
+	if d.Limits != s.Limits {
+		return d, fmt.Errorf("limits %+v are not those of scope %s", d.Limits, s.Name)
+	}
+	if d.Approval != nil && (s.Approval == nil || !reflect.DeepEqual(*d.Approval, *s.Approval)) {
+		return d, fmt.Errorf("the approval asked for is not that of scope %s", s.Name)
+	}
+	if d.Verdict == Ask && d.Approval == nil {
+		return d, fmt.Errorf("ask without anybody to ask")
+	}
+	if id, text := breach(d, in, s, matching); id != "" {
+		d.Verdict, d.Rule, d.Approval = Deny, id, nil
+		d.Reasons = append([]Reason{{ID: id, Text: text}}, d.Reasons...)
+	}
+	return d, nil
+}
+
+// plausible checks the decision by itself.
+func plausible(d Decision) error {
+	sum := 0
+	for _, r := range d.Reasons {
+		sum += r.Points
+	}
+	switch {
+	case d.Verdict != Allow && d.Verdict != Ask && d.Verdict != Deny:
+		return fmt.Errorf("verdict %q", d.Verdict)
+	case d.Score < 0 || d.Score > 100 || d.Score != sum:
+		return fmt.Errorf("score %d, points that add up to %d", d.Score, sum)
+	case d.Rule == "" || d.Verdict != Allow && len(d.Reasons) == 0:
+		return fmt.Errorf("%s without a reason", d.Verdict)
+	}
+	return nil
+}
+
+// breach names the guard that d breaks, or "".
+func breach(d Decision, in Input, s *scope, matching []*scope) (id, text string) {
+	clear := understood(in.Plan)
+	agreed := d.Approval != nil && in.Approval != nil && in.Approval.State == "approved" && in.Approval.Votes >= d.Approval.Count
+	people := d.Verdict == Ask || agreed
+	switch {
+	case !clear && !(s.NotUnderstoodAsk && people):
+		return "guard:not-understood", "it was not understood"
+	case credential(in) && !people:
+		return "guard:credential", "it touches credentials, and nobody agreed"
+	case slices.Contains(effects, in.Plan.Effect) && !slices.Contains(s.Allow, in.Plan.Effect):
+		return "guard:effect", "scope " + s.Name + " does not allow the effect " + in.Plan.Effect
+	case !s.coversObjects(in.Plan.Objects):
+		return "guard:objects", "scope " + s.Name + " does not cover every object"
+	}
+	for _, m := range matching {
+		for _, r := range m.rules {
+			if !clear || r.hits(in.Plan) {
+				return "deny:" + r.Name, r.Reason
+			}
+		}
+	}
+	return "", ""
+}
+
+// understood is facts.understood of the base module.
+func understood(p Plan) bool {
+	effect := slices.Index(effects, p.Effect)
+	stronger := func(o Object) bool {
+		access := slices.Index(effects, o.Access)
+		return access < 0 || access > effect
+	}
+	return p.Understood && len(p.Unknown) == 0 && effect >= 0 && !slices.ContainsFunc(p.Objects, stronger)
+}
+
+func credential(in Input) bool {
+	is := func(label string) bool { return strings.ToLower(label) == "credential" }
+	return slices.ContainsFunc(in.Target.Labels, is) ||
+		slices.ContainsFunc(in.Plan.Objects, func(o Object) bool { return slices.ContainsFunc(o.Labels, is) })
+}
+
+func (s *scope) coversObjects(objects []Object) bool {
+	for _, o := range objects {
+		if len(s.allow) > 0 && !s.allow.any(allowForms(o.Name)) || s.deny.any(denyForms(o.Name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// hits: the call has one of the rule's effects, as a whole or in what it does to an object; with objects in the rule, it touches
+// one of those.
+func (r rule) hits(p Plan) bool {
+	effect := func(e string) bool { return len(r.Effects) == 0 || slices.Contains(r.Effects, e) }
+	if len(r.objects) == 0 {
+		return effect(p.Effect) || slices.ContainsFunc(p.Objects, func(o Object) bool { return effect(o.Access) })
+	}
+	return slices.ContainsFunc(p.Objects, func(o Object) bool {
+		return r.objects.any(denyForms(o.Name)) && (effect(p.Effect) || effect(o.Access))
+	})
+}

@@ -1,0 +1,107 @@
+package policy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/rego"
+)
+
+// Engine decides under one revision of the policy: what the operator wrote, the rating of risks and the base module. It never
+// changes after New; a new configuration is a new Engine. Safe for concurrent use.
+type Engine struct {
+	scopes   *index
+	targets  []TargetInfo // sorted by name
+	query    rego.PreparedEvalQuery
+	timeout  time.Duration
+	revision string
+}
+
+// New checks cfg, compiles the base module over it and returns the engine. All problems of cfg are reported at once.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	modules, err := baseModules()
+	if err != nil {
+		return nil, err
+	}
+	return newEngine(ctx, cfg, modules)
+}
+
+// newEngine is New for any modules. What they decide is held against the guards whoever wrote them.
+func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error) {
+	cfg, err := cfg.normalized()
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	doc := document(cfg, modules.points)
+	e := &Engine{scopes: newIndex(cfg.Scopes), targets: cfg.Targets, timeout: cfg.EvalTimeout}
+	if e.query, err = prepare(ctx, modules.rego, doc); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if e.revision, err = revision(cfg, modules, doc); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	return e, nil
+}
+
+// Revision names the policy: a hash over the modules, the ratings and the configuration. Two engines with the same revision
+// decide the same about the same Input.
+func (e *Engine) Revision() string { return e.revision }
+
+// Decide answers for one call. It is a function of in and the revision alone: no clock, no state. An error means that no decision
+// was reached, and the caller must treat it as a denial; the Decision returned with it is one.
+func (e *Engine) Decide(ctx context.Context, in Input) (Decision, error) {
+	d, err := e.decide(ctx, in)
+	if err != nil {
+		return Decision{Verdict: Deny, Score: 100, Rule: "error", Revision: e.revision,
+			Reasons: []Reason{{ID: "error", Points: 100, Text: "policy could not decide"}}}, err
+	}
+	return d, nil
+}
+
+func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
+	if in.Version != 1 {
+		return Decision{}, fmt.Errorf("policy: input has version %d, this engine knows 1", in.Version)
+	}
+	matching := e.scopes.matching(in.Principal, in.Target.Name)
+	value, err := e.eval(ctx, in, matching)
+	if err != nil {
+		return Decision{}, fmt.Errorf("policy: decide call %s: %w", in.Call.ID, err)
+	}
+	d, err := decode(value)
+	if err != nil {
+		return Decision{}, fmt.Errorf("policy: decision about call %s: %w", in.Call.ID, err)
+	}
+	if d, err = guard(d, in, matching); err != nil {
+		return Decision{}, fmt.Errorf("policy: decision about call %s: %w", in.Call.ID, err)
+	}
+	slices.SortStableFunc(d.Reasons, inOrder)
+	d.Revision = e.revision
+	return d, nil
+}
+
+// eval runs the base module. Anything but exactly one value is an error.
+func (e *Engine) eval(ctx context.Context, in Input, matching []*scope) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	results, err := e.query.Eval(ctx, rego.EvalParsedInput(inputValue(in, matching)))
+	if err != nil {
+		return nil, err
+	}
+	if len(results) != 1 || len(results[0].Expressions) != 1 {
+		return nil, fmt.Errorf("%d results instead of one", len(results))
+	}
+	return results[0].Expressions[0].Value, nil
+}
+
+// inOrder puts the sentences behind the verdict first, as they came, then the contributions, the heaviest first.
+func inOrder(a, b Reason) int {
+	if a.Points == 0 || b.Points == 0 {
+		return cmp.Compare(min(1, abs(a.Points)), min(1, abs(b.Points)))
+	}
+	return cmp.Or(cmp.Compare(b.Points, a.Points), cmp.Compare(a.ID, b.ID))
+}
+
+func abs(n int) int { return max(n, -n) }

@@ -1,0 +1,45 @@
+# What is known about the call, in the few words the other modules decide with. Everything here errs on the dangerous side: a
+# value this file does not know makes the call "not understood", never harmless.
+package sallyport.facts
+
+# The effects a scope can allow, by strength. "unknown" is not one of them.
+strength := {"read": 0, "write": 1, "define": 2, "admin": 3}
+
+# Facts that contradict each other (a read that writes to an object) were not understood either.
+default understood := false
+
+understood if {
+	input.plan.understood == true
+	count(input.plan.unknown) == 0
+	effect := strength[input.plan.effect]
+	every o in input.plan.objects {
+		strength[o.access] <= effect
+	}
+}
+
+default credential := false
+
+credential if {
+	some o in input.plan.objects
+	some label in o.labels
+	lower(label) == "credential"
+}
+
+credential if {
+	some label in input.target.labels
+	lower(label) == "credential"
+}
+
+environment := "production" if input.target.environment == ""
+
+environment := input.target.environment if input.target.environment != ""
+
+# Enough distinct people said yes. input.approval is null until somebody was asked.
+approved(requirement) if {
+	input.approval.state == "approved"
+	input.approval.votes >= requirement.count
+}
+
+unknown_text := concat(", ", sort(input.plan.unknown)) if count(input.plan.unknown) > 0
+
+unknown_text := "its effect" if count(input.plan.unknown) == 0

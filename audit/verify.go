@@ -1,9 +1,12 @@
 package audit
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,23 +55,37 @@ func (r *Report) Text() string {
 	return b.String()
 }
 
-// Verifier checks a log entry by entry. Feed it every row in the order of seq, then call Finish.
+// Verifier checks a log entry by entry, in memory that does not grow with the log. Feed it every row in the order of seq, then
+// call Finish.
 type Verifier struct {
-	public string
-	tree   []tlog.Hash // the stored hashes, recomputed
-	n      int64
-	bodies int64
-	open   map[string]int64 // intents without outcome: call -> seq
-	roots  map[int64]tlog.Hash
-	want   map[int64]bool // sizes at which a root is needed
-	report Report
+	public  string
+	head    Head // recomputed
+	n       int64
+	broken  bool // something before this row was wrong, so hashes above the leaves differ and are not compared
+	bodies  int64
+	open    map[string]int64 // intents without outcome: call -> seq
+	roots   map[int64]tlog.Hash
+	want    map[int64]bool // sizes at which a root is needed
+	dropped int            // integrity problems beyond those that are listed
+	report  Report
 }
+
+// maxProblems bounds the list of a report: the first ones name the place.
+const maxProblems = 20
 
 // Checkpoint is a stored checkpoint and when it was made.
 type Checkpoint struct {
 	Size int64
 	Time time.Time
 	Note string
+}
+
+// Row is one entry as it is stored.
+type Row struct {
+	Seq      int64
+	Envelope []byte
+	Body     []byte      // sealed; nil when the row has none
+	Stored   []tlog.Hash // the tree's hashes that were stored for this entry, see Head.Add
 }
 
 // NewVerifier begins a verification of a log whose checkpoints are signed with the given public key. Checkpoints must be known
@@ -79,116 +96,119 @@ func NewVerifier(public string, checkpoints []Checkpoint) *Verifier {
 	for _, c := range checkpoints {
 		v.want[c.Size] = true
 	}
+	if v.want[0] {
+		v.roots[0] = v.head.Root()
+	}
 	return v
 }
 
-// ReadHashes implements tlog.HashReader over the recomputed hashes.
-func (v *Verifier) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(indexes))
-	for i, x := range indexes {
-		if x >= int64(len(v.tree)) {
-			return nil, fmt.Errorf("hash %d is not computed yet", x)
-		}
-		out[i] = v.tree[x]
+// Add checks the next row: its place, its canonical form, its body, its hashes, and what it does to open intents.
+func (v *Verifier) Add(r Row) Entry {
+	if r.Seq != v.n {
+		v.Fail("entry %d is missing: the next row is %d", v.n, r.Seq)
+		v.n = r.Seq // go on from here: one gap is one problem
+		v.broken = true
 	}
-	return out, nil
-}
-
-// Add checks the next row: its place, its canonical form, its body, and what it does to open intents.
-func (v *Verifier) Add(seq int64, envelope, body []byte) {
-	if seq != v.n {
-		v.fail("entry %d is missing: the next row is %d", v.n, seq)
-		v.n = seq // go on from here: one gap is one problem
-	}
-	e, err := Decode(envelope)
+	e, err := Decode(r.Envelope)
 	switch {
 	case err != nil:
-		v.fail("entry %d: %v", seq, err)
-	case e.Seq != seq:
-		v.fail("entry %d says it is entry %d: moved or copied", seq, e.Seq)
+		v.Fail("entry %d: %v", r.Seq, err)
+	case e.Seq != r.Seq:
+		v.Fail("entry %d says it is entry %d: moved or copied", r.Seq, e.Seq)
 	}
-	if body != nil {
-		v.bodies++
-		sum := sha256.Sum256(body)
-		if e.Body == nil || hex.EncodeToString(sum[:]) != e.Body.SHA256 {
-			v.fail("entry %d: its sealed body is not the one that was recorded", seq)
-		}
-	}
-	hashes, err := tlog.StoredHashesForRecordHash(int64(v.count()), LeafHash(envelope), v)
-	if err != nil {
-		v.fail("entry %d: %v", seq, err)
-	}
-	v.tree = append(v.tree, hashes...)
+	v.checkBody(r, e)
+	v.checkHashes(r)
 	v.n++
 	if v.want[v.n] {
-		v.roots[v.n] = v.root()
+		v.roots[v.n] = v.head.Root()
 	}
 	switch e.Kind {
 	case KindIntent:
-		v.open[e.Call] = seq
+		v.open[e.Call] = r.Seq
 	case KindOutcome:
 		delete(v.open, e.Call)
 	}
+	return e
 }
 
-// count is the number of leaves hashed so far; it differs from n after a gap.
-func (v *Verifier) count() int64 {
-	return leaves(int64(len(v.tree)))
-}
-
-// leaves is the number of leaves of a tree with the given number of stored hashes.
-func leaves(stored int64) int64 {
-	n := stored / 2
-	for tlog.StoredHashCount(n+1) <= stored {
-		n++
+func (v *Verifier) checkBody(r Row, e Entry) {
+	if r.Body == nil {
+		if e.Body != nil {
+			v.Fail("entry %d: its sealed body was removed", r.Seq)
+		}
+		return
 	}
-	return n
-}
-
-func (v *Verifier) root() tlog.Hash {
-	h, err := tlog.TreeHash(v.count(), v)
-	if err != nil {
-		v.fail("root of %d entries: %v", v.count(), err)
-	}
-	return h
-}
-
-func (v *Verifier) fail(format string, args ...any) {
-	if len(v.report.Integrity) < 20 {
-		v.report.Integrity = append(v.report.Integrity, fmt.Sprintf(format, args...))
+	v.bodies++
+	if sum := sha256.Sum256(r.Body); e.Body == nil || hex.EncodeToString(sum[:]) != e.Body.SHA256 {
+		v.Fail("entry %d: its sealed body is not the one that was recorded", r.Seq)
 	}
 }
 
-// Finish compares the checkpoints, the stored hashes' count and the running calls (by id; nil when the gateway is not
-// running) and returns the report.
-func (v *Verifier) Finish(checkpoints []Checkpoint, running func(call string) bool) *Report {
+// checkHashes adds the row to the recomputed tree and compares with what was stored. The leaf's own hash names a changed entry exactly.
+func (v *Verifier) checkHashes(r Row) {
+	leaf := LeafHash(r.Envelope)
+	hashes := v.head.Add(leaf)
+	switch {
+	case len(r.Stored) == 0:
+		v.Fail("entry %d: its hashes were removed from the tree", r.Seq)
+	case r.Stored[0] != leaf:
+		v.Fail("entry %d was changed: it does not match its hash in the tree", r.Seq)
+	case !v.broken && !slices.Equal(hashes, r.Stored):
+		v.Fail("entry %d: the tree above it was changed", r.Seq)
+	default:
+		return
+	}
+	v.broken = true
+}
+
+// Fail reports a problem of integrity that the caller found in its own columns.
+func (v *Verifier) Fail(format string, args ...any) {
+	if len(v.report.Integrity) >= maxProblems {
+		v.dropped++
+		return
+	}
+	v.report.Integrity = append(v.report.Integrity, fmt.Sprintf(format, args...))
+}
+
+// Finish compares the checkpoints, the number of entries the stored tree has, and the running calls (by id; nil when the
+// gateway is not running) and returns the report.
+func (v *Verifier) Finish(checkpoints []Checkpoint, treeSize int64, running func(call string) bool) *Report {
 	r := &v.report
 	r.Entries, r.Bodies, r.Checkpoints = v.n, v.bodies, len(checkpoints)
-	root := v.root()
+	root := v.head.Root()
 	r.Root = hex.EncodeToString(root[:])
-	for _, c := range checkpoints {
-		size, root, err := OpenCheckpoint(c.Note, v.public)
-		switch {
-		case err != nil:
-			r.Authorship = append(r.Authorship, fmt.Sprintf("checkpoint of %d entries: %v", c.Size, err))
-		case size != c.Size:
-			v.fail("checkpoint row of %d entries holds a checkpoint of %d", c.Size, size)
-		case size > v.n:
-			v.fail("the log was cut: a signed checkpoint has %d entries, the log has %d", size, v.n)
-		case v.roots[size] != root:
-			v.fail("some entry below %d was changed, removed or reordered: the signed root does not match", size)
-		default:
-			if size >= r.ProvenSize {
-				r.ProvenSize, r.ProvenTime = size, c.Time.UTC().Format(time.RFC3339)
-			}
-		}
+	if treeSize > v.n {
+		v.Fail("the log was cut: the tree has %d entries, the log has %d", treeSize, v.n)
 	}
-	for call, seq := range v.open {
+	for _, c := range checkpoints {
+		v.checkCheckpoint(c)
+	}
+	for _, call := range slices.SortedFunc(maps.Keys(v.open), func(a, b string) int { return cmp.Compare(v.open[a], v.open[b]) }) {
 		if running != nil && running(call) {
 			r.OpenIntents = append(r.OpenIntents, call)
 			continue
 		}
-		r.Completeness = append(r.Completeness, fmt.Sprintf("entry %d: the intent of call %s has no outcome; starting the gateway marks it unknown", seq, call))
+		r.Completeness = append(r.Completeness, fmt.Sprintf("entry %d: the intent of call %s has no outcome; starting the gateway marks it unknown", v.open[call], call))
+	}
+	if v.dropped > 0 {
+		r.Integrity = append(r.Integrity, fmt.Sprintf("and %d further problems", v.dropped))
 	}
 	return r
+}
+
+func (v *Verifier) checkCheckpoint(c Checkpoint) {
+	r := &v.report
+	size, root, err := OpenCheckpoint(c.Note, v.public)
+	switch {
+	case err != nil:
+		r.Authorship = append(r.Authorship, fmt.Sprintf("checkpoint of %d entries: %v", c.Size, err))
+	case size != c.Size:
+		v.Fail("checkpoint row of %d entries holds a checkpoint of %d", c.Size, size)
+	case size > v.n:
+		v.Fail("the log was cut: a signed checkpoint has %d entries, the log has %d", size, v.n)
+	case v.roots[size] != root:
+		v.Fail("some entry below %d was changed, removed or reordered: the signed root does not match", size)
+	case size >= r.ProvenSize:
+		r.ProvenSize, r.ProvenTime = size, c.Time.UTC().Format(time.RFC3339)
+	}
 }

@@ -27,14 +27,24 @@ type Statement struct {
 	Functions []Call      `json:"functions,omitempty"`
 	Operators []Call      `json:"operators,omitempty"`
 	Types     []Call      `json:"types,omitempty"` // of casts and column definitions
-	// Aliases are the names the statement itself introduces: CTEs, table and column aliases, output names. A column
-	// reference to one of them is not a reference to a column of a table.
+	// Aliases are the names the statement itself introduces: CTEs, table and column aliases, output names. They explain a
+	// reference that no relation has a column for. They never excuse one that a relation does have: in
+	// SELECT id AS ssn FROM users WHERE ssn = '1' the second ssn is the column of users.
 	Aliases []string `json:"aliases,omitempty"`
+	// NaturalJoins are joins on all columns that both sides have by the same name: column references that nobody wrote.
+	// With a labelled column on either side such a join can tell its value.
+	NaturalJoins []Mention `json:"natural_joins,omitempty"`
+	// Setting is what SHOW shows, in lower case: "timezone", "all". Empty for every other kind.
+	Setting string `json:"setting,omitempty"`
 
-	// Bounded is true for reads, and for writes whose every UPDATE and DELETE has a WHERE.
+	// Bounded is true for reads, and for writes whose every UPDATE and DELETE has a WHERE that names a column (WHERE true
+	// does not bound anything).
 	Bounded bool `json:"bounded"`
 	// Params is the highest $n.
 	Params int `json:"params"`
+	// Text is the statement from its first to its last token: no comments or semicolons around it. Comments inside are
+	// kept. It can stand in parentheses, or behind DECLARE ... CURSOR FOR, without changing its meaning.
+	Text string `json:"text"`
 	// Output says how the top-level result is made. Only a plain output is a projection whose columns may be traced to
 	// their origin one by one: a SELECT (or RETURNING) without set operation, DISTINCT, GROUP BY, HAVING or ORDER BY by number.
 	Output Output `json:"output"`
@@ -55,7 +65,7 @@ type Relation struct {
 	Name          string `json:"name"`
 	Alias         string `json:"alias,omitempty"`
 	Written       bool   `json:"written"`                  // target of INSERT, UPDATE or DELETE
-	ColumnAliases bool   `json:"column_aliases,omitempty"` // FROM t AS a(x, y): its columns have other names here
+	ColumnAliases bool   `json:"column_aliases,omitempty"` // FROM t AS a(x, y), or in a join with an alias: its columns have other names here
 	TopLevel      bool   `json:"top_level"`                // in the FROM of the outermost query, not in a sub-query or CTE
 	Position      int    `json:"position"`
 }
@@ -69,7 +79,8 @@ const (
 	PlaceOther    Place = "other"    // anywhere else: WHERE, ORDER BY, inside an expression, a sub-query, a CTE, USING
 )
 
-// ColumnRef is one reference to a column, a whole row (the alias alone) or a star.
+// ColumnRef is one reference to a column, a whole row (the alias alone) or a star. Where the last of two or more names is
+// no column of the relation, PostgreSQL takes it for a function and calls it with the row: u.log_it is log_it(u).
 type ColumnRef struct {
 	Names    []string `json:"names"`          // ["u","ssn"]; empty for a bare star
 	Star     bool     `json:"star,omitempty"` // u.* or *
@@ -84,6 +95,11 @@ type Call struct {
 	Name     string `json:"name"`
 	Args     int    `json:"args"`
 	Position int    `json:"position"`
+	// Syntax is true where the grammar itself knows the construct (current_date, GROUPING, JSON_TABLE), so that no
+	// function of that name is looked up, by servers of major version Since (0: all) and newer. An older server takes the
+	// same text for an ordinary call.
+	Syntax bool `json:"syntax,omitempty"`
+	Since  int  `json:"since,omitempty"`
 }
 
 // Output says what kind of result the outermost query has; see Statement.Output.

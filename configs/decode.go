@@ -1,0 +1,348 @@
+package configs
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// decoder fills Go values from a YAML tree and reports what does not fit. It knows nothing of the schema but the struct tags.
+type decoder struct {
+	*report
+	dir string // relative paths are joined with it
+}
+
+// scalar is a type that reads its own text. Its errors say what is wrong and the way out.
+type scalar interface{ parse(text string) error }
+
+// value decodes n into v. at is where the key stands, for values that are empty.
+func (d *decoder) value(n ast.Node, v reflect.Value, f field, path string, at place) {
+	if why := refusedNode(n); why != "" {
+		d.problemAt(placeOf(n, at), path, "%s", why)
+		return
+	}
+	d.places[path] = at
+	if _, ok := n.(*ast.NullNode); ok || n == nil {
+		d.problem(path, "is empty; give it a value or remove the key")
+		return
+	}
+	switch t := v.Type(); {
+	case t == reflect.TypeFor[Selector]():
+		d.selector(n, v.Addr().Interface().(*Selector), path, at)
+	case isScalar(t):
+		d.places[path] = placeOf(n, at)
+		d.scalar(n, v, f, path)
+	case t.Kind() == reflect.Pointer:
+		v.Set(reflect.New(t.Elem()))
+		d.value(n, v.Elem(), f, path, at)
+	case t.Kind() == reflect.Struct:
+		d.mapping(n, v, path)
+	case t.Kind() == reflect.Map:
+		d.table(n, v, f, path)
+	case t.Kind() == reflect.Slice:
+		d.list(n, v, f, path, at)
+	default:
+		panic("configs: no way to decode " + t.String()) // a field of a kind that no test has covered
+	}
+}
+
+func isScalar(t reflect.Type) bool {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[scalar]()) || t == reflect.TypeFor[netip.Prefix]() {
+		return true
+	}
+	return t.Kind() == reflect.String || t.Kind() == reflect.Int || t.Kind() == reflect.Bool
+}
+
+// mapping decodes the keys of a struct.
+func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
+	fields := fieldsOf(v.Type())
+	entries, ok := d.entries(n, path)
+	if !ok {
+		if mappingOf(n) == nil {
+			d.problem(path, "this has to be a mapping with some of the keys %s", strings.Join(names(fields), ", "))
+		}
+		return
+	}
+	given := map[string]bool{}
+	for _, e := range entries {
+		given[e.key] = true
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
+		switch {
+		case i < 0:
+			d.problemAt(e.at, join(path, e.key), "%s", unknownKey(e.key, names(fields)))
+		case fields[i].notYet:
+			d.problemAt(e.at, join(path, e.key), "is not supported yet; remove it")
+		default:
+			d.value(e.value, v.FieldByIndex(fields[i].index), fields[i], join(path, e.key), e.at)
+		}
+	}
+	for _, f := range fields {
+		if given[f.name] {
+			continue
+		}
+		if f.required {
+			d.missing(path, f.name)
+			continue
+		}
+		d.fallback(v.FieldByIndex(f.index), f, join(path, f.name))
+	}
+}
+
+// missing reports a key that has to be there, at the place of the mapping that lacks it.
+func (d *decoder) missing(path, key string) {
+	d.problemAt(d.place(path), join(path, key), "is missing; add the key %s", key)
+}
+
+// fallback sets an absent key to its default, and so on for the keys of an absent mapping.
+func (d *decoder) fallback(v reflect.Value, f field, path string) {
+	if f.def != "" {
+		file, err := parser.ParseBytes([]byte(f.def), 0)
+		if err != nil {
+			panic("configs: default of " + path + ": " + err.Error())
+		}
+		inner := &decoder{report: newReport(d.file), dir: d.dir}
+		inner.value(file.Docs[0].Body, v, f, path, place{1, 1})
+		if len(inner.problems) > 0 {
+			panic("configs: default of " + inner.problems.Error())
+		}
+		return
+	}
+	if v.Kind() != reflect.Struct || isScalar(v.Type()) || v.Type() == reflect.TypeFor[Selector]() {
+		return
+	}
+	for _, sub := range fieldsOf(v.Type()) {
+		d.fallback(v.FieldByIndex(sub.index), sub, join(path, sub.name))
+	}
+}
+
+// table decodes a mapping whose keys the operator chooses.
+func (d *decoder) table(n ast.Node, v reflect.Value, f field, path string) {
+	entries, ok := d.entries(n, path)
+	if !ok {
+		if mappingOf(n) == nil {
+			d.problem(path, "this has to be a mapping from names of your own")
+		}
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, e := range entries {
+		item := reflect.New(v.Type().Elem()).Elem()
+		d.value(e.value, item, f.element(), join(path, e.key), e.at)
+		if item.Kind() == reflect.Pointer && item.IsNil() {
+			continue // reported; nobody has to look out for nil
+		}
+		v.SetMapIndex(reflect.ValueOf(e.key), item)
+	}
+}
+
+func (d *decoder) list(n ast.Node, v reflect.Value, f field, path string, at place) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.problemAt(placeOf(n, at), path, "this has to be a list; write [a, b]")
+		return
+	}
+	if seq.IsFlowStyle {
+		d.places[path] = placeOf(n, at)
+	}
+	if len(seq.Values) == 0 {
+		d.problem(path, "is an empty list; remove the key, or name something")
+	}
+	v.Set(reflect.MakeSlice(v.Type(), 0, len(seq.Values)))
+	seen := map[string]int{}
+	for i, item := range seq.Values {
+		itemPath := fmt.Sprintf("%s[%d]", path, i)
+		e := reflect.New(v.Type().Elem()).Elem()
+		d.value(item, e, f.element(), itemPath, placeOf(item, d.place(path)))
+		if isScalar(e.Type()) && !d.seen[itemPath] {
+			text := fmt.Sprint(e.Interface())
+			if first, twice := seen[text]; twice {
+				d.problem(itemPath, "%q is already at [%d]; remove one", text, first)
+			}
+			seen[text] = i
+		}
+		v.Set(reflect.Append(v, e))
+	}
+}
+
+// selector accepts a list of names or a mapping.
+func (d *decoder) selector(n ast.Node, s *Selector, path string, at place) {
+	if _, ok := n.(*ast.SequenceNode); ok {
+		d.list(n, reflect.ValueOf(&s.Names).Elem(), field{typ: reflect.TypeFor[[]string]()}, path, at)
+		return
+	}
+	if mappingOf(n) == nil {
+		d.problemAt(placeOf(n, at), path, "this has to be a list of targets, [orders-db], or what they are, {environment: production}")
+		return
+	}
+	d.mapping(n, reflect.ValueOf(s).Elem(), path)
+}
+
+// scalar decodes one word, number or switch.
+func (d *decoder) scalar(n ast.Node, v reflect.Value, f field, path string) {
+	if len(f.later) > 0 && mappingOf(n) != nil { // a form to come
+		d.problem(path, "the form {%s: ...} is not supported yet; write one value", strings.Join(f.later, ", "))
+		return
+	}
+	if err := setScalar(n, v, f); err != nil {
+		d.problem(path, "%s", err)
+		return
+	}
+	if f.path && v.Kind() == reflect.String {
+		if strings.HasPrefix(v.String(), "~") {
+			d.problem(path, "~ means nothing here; write the whole path")
+		}
+		if !filepath.IsAbs(v.String()) {
+			v.SetString(filepath.Join(d.dir, v.String()))
+		}
+	}
+}
+
+func setScalar(n ast.Node, v reflect.Value, f field) error {
+	_, isSecret := v.Addr().Interface().(*Secret)
+	text, isText, ok := textOf(n)
+	switch {
+	case !ok && isSecret:
+		return errLiteral
+	case !ok:
+		return fmt.Errorf("this has to be one value, not %s", kindOf(n))
+	}
+	if isText {
+		if err := clean(text); err != nil {
+			return err
+		}
+	}
+	if s, ok := v.Addr().Interface().(scalar); ok {
+		if err := s.parse(text); err != nil {
+			return err
+		}
+		return within(v, f, text)
+	}
+	if len(f.enum) > 0 {
+		switch {
+		case slices.Contains(f.later, text):
+			return fmt.Errorf("%q is not supported yet; write %s", text, strings.Join(f.enum, " or "))
+		case !slices.Contains(f.enum, text):
+			return fmt.Errorf("%q is not one of %s", text, strings.Join(f.enum, ", "))
+		}
+	}
+	switch p := v.Addr().Interface().(type) {
+	case *slog.Level:
+		return p.UnmarshalText([]byte(text))
+	case *netip.Prefix:
+		return parsePrefix(p, text)
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		b, ok := n.(*ast.BoolNode)
+		if !ok {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		v.SetBool(b.Value)
+	case reflect.Int:
+		i, err := strconv.Atoi(text)
+		if _, ok := n.(*ast.IntegerNode); !ok || err != nil || i > math.MaxInt32 {
+			return fmt.Errorf("%q is not a whole number; write digits without quotes", text)
+		}
+		v.SetInt(int64(i))
+		return within(v, f, text)
+	default:
+		if !isText {
+			return fmt.Errorf("%s is not a text to YAML; write %q with its quotes", text, text)
+		}
+		v.SetString(text)
+	}
+	return nil
+}
+
+// within holds a number, size or span against the bounds of its field.
+func within(v reflect.Value, f field, text string) error {
+	bound := func(s string) int64 {
+		b := reflect.New(v.Type())
+		if p, ok := b.Interface().(scalar); ok {
+			if err := p.parse(s); err != nil {
+				panic("configs: bound of " + f.doc + ": " + err.Error())
+			}
+			return b.Elem().Int()
+		}
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			panic("configs: bound of " + f.doc + ": " + err.Error())
+		}
+		return n
+	}
+	switch {
+	case f.min != "" && v.Int() < bound(f.min) && f.max != "":
+		return fmt.Errorf("%s is too small; write %s to %s", text, f.min, f.max)
+	case f.min != "" && v.Int() < bound(f.min):
+		return fmt.Errorf("%s is too small; write at least %s", text, f.min)
+	case f.max != "" && v.Int() > bound(f.max):
+		return fmt.Errorf("%s is too large; write at most %s", text, f.max)
+	}
+	return nil
+}
+
+// parsePrefix reads a network, or one address as the network of itself.
+func parsePrefix(p *netip.Prefix, text string) error {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		*p = netip.PrefixFrom(a, a.BitLen())
+		return nil
+	}
+	n, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not a network; write 10.0.0.0/8 or one address", text)
+	case n.Masked() != n:
+		return fmt.Errorf("%s has bits beyond its length; write %s or %s", text, n.Masked(), netip.PrefixFrom(n.Addr(), n.Addr().BitLen()))
+	}
+	*p = n
+	return nil
+}
+
+// clean refuses texts that look different from what they are. The error does not hold the text: it may be a secret.
+func clean(text string) error {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return fmt.Errorf("is empty; give it a value or remove the key")
+	case strings.TrimSpace(text) != text:
+		return fmt.Errorf("begins or ends with blanks or a line break; remove them")
+	case strings.ContainsFunc(text, unreadable):
+		return fmt.Errorf("holds a control or invisible character; remove it")
+	}
+	return nil
+}
+
+func unreadable(r rune) bool {
+	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar || r == '\u2028' || r == '\u2029'
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func names(fields []field) []string {
+	var out []string
+	for _, f := range fields {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+func unknownKey(key string, known []string) string {
+	if n := nearest(key, known); n != "" {
+		return fmt.Sprintf("unknown key; did you mean %s?", n)
+	}
+	return "unknown key; known here: " + strings.Join(known, ", ")
+}

@@ -1,0 +1,127 @@
+package configs
+
+// Scope allows somebody something on some targets. When several match: a deny rule in any of them wins; otherwise one single
+// scope must cover the whole call, and its limits hold.
+type Scope struct {
+	// Who the scope is for. Refused when it names nobody.
+	Who Who `yaml:"who" check:"required"`
+	// Targets by name ([orders-db, billing]) or by what they are ({environment: production, labels: [eu]}).
+	Targets Selector `yaml:"targets" check:"required"`
+	// Allow lists the effects that are covered. define is schema, configuration and packages; admin is roles, privileges and
+	// the server. What is not understood has none of them.
+	Allow []string `yaml:"allow" check:"required" enum:"read write define admin"`
+
+	// Objects narrows databases.
+	Objects Objects `yaml:"objects"`
+	// Operations narrows HTTP: "GET /v1/**", an operationId, "graphql:query.*", "rpc:get_*". Absent: every operation of the effect.
+	Operations []string `yaml:"operations"`
+	// Headers are the request headers an agent may set beside the harmless ones (Accept, Accept-Language, Content-Type).
+	Headers []string `yaml:"headers"`
+	// Commands narrows SSH: a program, or a program and its first words ("systemctl status"). Absent: every command of the effect.
+	Commands []string `yaml:"commands"`
+	// CommandText also accepts a command as one text; it is parsed, and refused unless every word is literal.
+	CommandText bool `yaml:"command_text" default:"false"`
+	// Stdin also accepts standard input for a command.
+	Stdin bool `yaml:"stdin" default:"false"`
+
+	// Limits of one call.
+	Limits Limits `yaml:"limits"`
+	// Risk is where asking and refusing begin.
+	Risk Risk `yaml:"risk"`
+	// Approval is who is asked. Absent: what would be asked is denied.
+	Approval *Approval `yaml:"approval"`
+	// NotUnderstood is what happens to a call that could not be classified completely: deny, or ask people.
+	NotUnderstood string `yaml:"not_understood" default:"deny" enum:"deny ask"`
+	// Deny refuses calls whatever else allows them, in this scope or in another that matches.
+	Deny []Deny `yaml:"deny"`
+	// BreakGlass is for emergencies: own role, fresh login, reason, review afterwards.
+	BreakGlass *BreakGlass `yaml:"break_glass" check:"later"`
+}
+
+// Who names principals. One match in any of the lists that are present is enough within a list; every list that is present must match.
+type Who struct {
+	// Groups of the subject, from the issuer's groups claim.
+	Groups []string `yaml:"groups"`
+	// Subjects are sub claims.
+	Subjects []string `yaml:"subjects"`
+	// Agents are agent names from the token.
+	Agents []string `yaml:"agents"`
+	// Clients are OAuth client ids (azp or client_id).
+	Clients []string `yaml:"clients"`
+}
+
+// Selector chooses targets: by name, or by what they are.
+type Selector struct {
+	// Names of targets.
+	Names []string `yaml:"-"`
+	// Environment of the targets.
+	Environment string `yaml:"environment"`
+	// Labels that the targets carry, all of them.
+	Labels []string `yaml:"labels"`
+}
+
+// Objects narrows what a scope covers in a database: names as schema.name, "*" as the last part for all of a schema.
+type Objects struct {
+	// Allow: only these. Absent: all.
+	Allow []string `yaml:"allow"`
+	// Deny: not these, whatever allow says.
+	Deny []string `yaml:"deny"`
+}
+
+// Limits of one call. Zero is the tool's own maximum.
+type Limits struct {
+	// Rows of a result; more is answered with the rows up to here and truncated.
+	Rows int `yaml:"rows" min:"1" max:"1000000"`
+	// Bytes of a result.
+	Bytes Size `yaml:"bytes" min:"1KiB" max:"1GiB"`
+	// Time the call may run on the target.
+	Time Duration `yaml:"time" min:"100ms" max:"1h"`
+	// AffectedRows a statement may change; more is rolled back.
+	AffectedRows int `yaml:"affected_rows" min:"1"`
+}
+
+// Risk holds the thresholds on the score of a call, 0 to 100: below ask it is allowed, from ask on people are asked, from deny on
+// it is refused.
+type Risk struct {
+	// Ask: from here on people are asked; 0 always asks. Not above deny.
+	Ask int `yaml:"ask" default:"40" min:"0" max:"100"`
+	// Deny: from here on the call is refused.
+	Deny int `yaml:"deny" default:"95" min:"0" max:"100"`
+}
+
+// Approval is who has to say yes.
+type Approval struct {
+	// From are the groups whose members may answer; they also need roles.approver. Never the requester.
+	From []string `yaml:"from" check:"required"`
+	// Count is how many different people have to say yes.
+	Count int `yaml:"count" default:"1" min:"1" max:"10"`
+	// Within is how long a request stays open.
+	Within Duration `yaml:"within" default:"30m" min:"1m" max:"24h"`
+	// Assurance is how sure we are who answered: chat is a linked chat account or the command line with a recent login. A login
+	// in the browser (web, web_fresh) is not supported yet.
+	Assurance string `yaml:"assurance" default:"chat" enum:"chat" later:"web web_fresh"`
+}
+
+// Deny is one rule that refuses.
+type Deny struct {
+	// When the rule applies. Every list that is present must match.
+	When When `yaml:"when" check:"required"`
+	// Reason is shown to the agent.
+	Reason string `yaml:"reason" check:"required"`
+}
+
+// When is the condition of a deny rule. Refused when it is empty: it would refuse everything.
+type When struct {
+	// Effects of the call.
+	Effects []string `yaml:"effects" enum:"read write define admin"`
+	// Objects the call touches, as in objects of the scope.
+	Objects []string `yaml:"objects"`
+}
+
+// BreakGlass marks a scope for emergencies.
+type BreakGlass struct {
+	// Role that may use it.
+	Role string `yaml:"role" check:"required"`
+	// For how long.
+	For Duration `yaml:"for"`
+}

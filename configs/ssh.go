@@ -1,0 +1,42 @@
+package configs
+
+// SSH is a host on which commands are run, and the key with which it is entered.
+type SSH struct {
+	Hop `yaml:",inline"`
+
+	// Agent is the path of the socket of an SSH agent that holds the key, instead of key.
+	Agent string `yaml:"agent" check:"path"`
+	// Jump is a host through which the connection goes. It is checked like the target itself, and nothing is run on it.
+	Jump *Hop `yaml:"jump"`
+}
+
+// Hop is one SSH server and the login for it. It has exactly one of host_key and known_hosts: a host is never trusted because
+// it answered first.
+type Hop struct {
+	// Address is host:port. The port may be left out (22).
+	Address string `yaml:"address" check:"required"`
+	// User is the login name. root is accepted with a warning.
+	User string `yaml:"user" check:"required"`
+	// Key is the private key (OpenSSH or PEM).
+	Key Secret `yaml:"key"`
+	// Passphrase of the private key.
+	Passphrase Secret `yaml:"passphrase"`
+	// Certificate is the path of the OpenSSH certificate that belongs to the key (id_ed25519-cert.pub).
+	Certificate string `yaml:"certificate" check:"path"`
+	// HostKey is the public key of the server, as in its ssh_host_*_key.pub: "ssh-ed25519 AAAA...".
+	HostKey string `yaml:"host_key"`
+	// KnownHosts is the path of a known_hosts file; hashed names and @cert-authority lines are understood.
+	KnownHosts string `yaml:"known_hosts" check:"path"`
+}
+
+// Host of the address, without brackets around IPv6.
+func (h *Hop) Host() string {
+	host, _, _ := splitPort(h.Address, 22)
+	return host
+}
+
+// Port of the address, 22 when it names none.
+func (h *Hop) Port() uint16 {
+	_, port, _ := splitPort(h.Address, 22)
+	return port
+}

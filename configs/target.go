@@ -1,0 +1,89 @@
+package configs
+
+// Target is one system that agents may be let into. It has exactly one of postgres, ssh and http.
+type Target struct {
+	// Postgres is a database.
+	Postgres *Postgres `yaml:"postgres"`
+	// SSH is a host on which commands are run.
+	SSH *SSH `yaml:"ssh"`
+	// HTTP is an API.
+	HTTP *HTTP `yaml:"http"`
+
+	// Mode is how the credential is held: static is the one in this file. A role, certificate or lease per session (jit, vault)
+	// is not supported yet.
+	Mode string `yaml:"mode" default:"static" enum:"static" later:"jit vault"`
+	// Environment is a word of yours: production, staging. Scopes select by it and risk depends on it. Absent counts as production.
+	Environment string `yaml:"environment"`
+	// Labels are further words by which scopes select targets.
+	Labels []string `yaml:"labels"`
+	// Columns label what is sensitive, by table.column or schema.table.column as PostgreSQL stores the names. Only for postgres.
+	Columns map[string]Column `yaml:"columns"`
+}
+
+// Kind is postgres, ssh or http.
+func (t *Target) Kind() string {
+	switch {
+	case t.SSH != nil:
+		return "ssh"
+	case t.HTTP != nil:
+		return "http"
+	default:
+		return "postgres"
+	}
+}
+
+// Column is the sensitivity of a column.
+type Column struct {
+	// Class says what the values are: email, us_ssn, payment_card, or a word of your own (lower case, digits, "_").
+	Class string `yaml:"class" check:"required"`
+	// Mask is what the agent sees instead: a marker (redact), a stable substitute (pseudonym), the last characters (partial) or
+	// NULL (null).
+	Mask string `yaml:"mask" default:"redact" enum:"redact pseudonym partial null"`
+}
+
+// Postgres is one database and the low role with which it is entered.
+type Postgres struct {
+	// Address is host:port/database. The port may be left out (5432).
+	Address string `yaml:"address" check:"required"`
+	// User is the role. sallyport should own nothing and be a member of nothing.
+	User string `yaml:"user" check:"required"`
+	// Password of the role. Absent: the server asks for none (trust or a client certificate are for tests).
+	Password Secret `yaml:"password"`
+	// TLS: verify-full checks chain and name, verify-ca the chain, require nothing, off does not encrypt and is accepted on
+	// loopback only.
+	TLS string `yaml:"tls" default:"verify-full" enum:"verify-full verify-ca require off"`
+	// CA is the path of a PEM file with the certificates that are trusted. Absent: those of the host.
+	CA string `yaml:"ca" check:"path"`
+	// SearchPath is pinned for every statement.
+	SearchPath []string `yaml:"search_path" default:"[public]"`
+	// MaxConnections to this database, all agents together.
+	MaxConnections int `yaml:"max_connections" default:"8" min:"1" max:"1000"`
+	// Introspect is a second, lower login for looking at the catalog.
+	Introspect *Login `yaml:"introspect" check:"later"`
+}
+
+// Login is a name and its password.
+type Login struct {
+	// User is the name.
+	User string `yaml:"user" check:"required"`
+	// Password of the user.
+	Password Secret `yaml:"password" check:"required"`
+}
+
+// Host of the address, without brackets around IPv6.
+func (p *Postgres) Host() string {
+	host, _, _, _ := splitDatabase(p.Address)
+	return host
+}
+
+// Port of the address, 5432 when it names none.
+func (p *Postgres) Port() uint16 {
+	_, port, _, _ := splitDatabase(p.Address)
+	return port
+}
+
+// Database of the address.
+func (p *Postgres) Database() string {
+	_, _, database, _ := splitDatabase(p.Address)
+	return database
+}

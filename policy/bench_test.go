@@ -18,7 +18,9 @@ func BenchmarkDecide(b *testing.B) {
 }
 
 func benchmarkDecide(b *testing.B, n int, in Input) {
-	scopes := []Scope{onCall(), onCall(func(s *Scope) { s.Name, s.Allow, s.ObjectsAllow = "support", []string{"read"}, []string{"public.*", "app.orders"} })}
+	scopes := []Scope{onCall(), onCall(func(s *Scope) {
+		s.Name, s.Allow, s.ObjectsAllow = "support", []string{"read"}, []string{"public.*", "app.orders"}
+	})}
 	for i := len(scopes); i < n; i++ { // all on the same target, for other people: the index by target alone does not help
 		scopes = append(scopes, onCall(func(s *Scope) { s.Name, s.Who.Groups = fmt.Sprintf("team-%d", i), []string{fmt.Sprintf("team-%d", i)} }))
 	}

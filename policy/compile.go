@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -99,7 +100,10 @@ func prepare(ctx context.Context, sources map[string]string, doc map[string]any)
 	if err != nil {
 		return rego.PreparedEvalQuery{}, err
 	}
-	store := inmem.NewFromObjectWithOpts(doc, inmem.OptRoundTripOnWrite(true), inmem.OptReturnASTValuesOnRead(true))
+	if doc, err = plain(doc); err != nil {
+		return rego.PreparedEvalQuery{}, err
+	}
+	store := inmem.NewFromObjectWithOpts(doc, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	return rego.New(rego.Query(decisionQuery), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
 }
 
@@ -110,6 +114,18 @@ func document(cfg Config, points map[string]any) map[string]any {
 		scopes[s.Name] = scopeDocument(s)
 	}
 	return map[string]any{"sallyport": map[string]any{"scopes": scopes, "points": points}}
+}
+
+// plain is doc in JSON's own types: the store would turn some Go types (a nil pointer) into a panic.
+func plain(doc map[string]any) (out map[string]any, err error) {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	err = dec.Decode(&out)
+	return out, err
 }
 
 // scopeDocument is one scope without who it is for and where: those are looked up before.

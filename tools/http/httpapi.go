@@ -1,0 +1,241 @@
+// Package httpapi answers: what would this HTTP request do, and what did the API say?
+//
+// A call names a target, a method and a path below the target's base URL; it never names a host. [APIs.Tool] plans it
+// (parsing only), inspects it against what the operator knows of the API (an OpenAPI document, GraphQL, JSON-RPC) and runs
+// it. Promises:
+//
+//   - What was decided is what is sent, byte for byte: a path, a query or a body that two servers could read differently
+//     is refused, never normalised.
+//   - The gateway connects to the configured host only: no redirects, no proxy, and the address is checked after the one
+//     look-up it then connects to.
+//   - The credential is added last, after everything else is fixed, and the agent can set nothing of the same name.
+//   - A change whose answer was not seen is reported as such ([tools.OutcomeUnknownError]), never as a failure.
+//
+// It does not decide and does not mask: facts are judged by policy, and every byte of a response passes the [tools.Mask]
+// it is given. Rules for paths and headers follow RFC 3986, RFC 9110 and RFC 9112; docs/http.md is the operator's page.
+package httpapi
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"sallyport/tools"
+)
+
+// Secret returns a credential at the moment it is needed, so that a rotated one is used without a reload. Safe for
+// concurrent use.
+type Secret func(ctx context.Context) (string, error)
+
+// Config is what Open needs.
+type Config struct {
+	Targets []Target
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Known is told every secret value before it is first sent, so that masking knows it: the value itself and composed
+	// forms ("user:password"); encodings of them are masking's own business. A second call with the same name replaces
+	// the first. Required when a target has a credential.
+	Known func(name string, secret []byte)
+	// Resolve looks up a host name; nil means the system's resolver.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// Target is one API. The zero value of every field but Name and BaseURL is usable.
+type Target struct {
+	Name    string
+	BaseURL string // "https://billing.internal/api"; plain http only when the host is loopback; no query, no user
+	Auth    Auth
+	// ClientCertificate is mTLS: the certificate presented to the server, at each handshake; nil for none.
+	ClientCertificate func(ctx context.Context) (*tls.Certificate, error)
+	CA                *x509.CertPool // nil: the system's roots
+	// AllowedNetworks are the only addresses the gateway connects to for this target. Empty: any address the host resolves
+	// to, but link-local (cloud metadata), multicast and unspecified ones, and loopback only if the host says so itself
+	// ("localhost", "127.0.0.1", "[::1]").
+	AllowedNetworks []netip.Prefix
+
+	OpenAPI []byte   // an OpenAPI 3 document, JSON or YAML; paths are relative to BaseURL. nil: none
+	GraphQL *GraphQL // nil: no such endpoint
+	JSONRPC *JSONRPC
+
+	Headers       []string // request headers an agent may set besides [defaultHeaders]
+	ContentTypes  []string // media types of responses that are shown; empty: JSON, XML, YAML and text
+	AllowDelete   bool     // DELETE may carry a body although no OpenAPI operation says so
+	IdempotencyBy string   // request header that carries the call id on changes, as in "Idempotency-Key"; "" for none
+
+	Revision string // identifies this definition
+}
+
+// GraphQL is an endpoint whose requests are told apart by their document.
+type GraphQL struct {
+	Path          string // below the base URL: "/graphql"
+	Introspection bool   // allow __schema and __type
+}
+
+// JSONRPC is an endpoint whose requests are told apart by their method.
+type JSONRPC struct {
+	Path string
+	Read []string // methods that only read, "*" stands for any text: "get_*"; all others write
+}
+
+// APIs are the HTTP targets. Safe for concurrent use.
+type APIs struct {
+	targets map[string]*api
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// api is one target, prepared. Read-only after Open but for the credential's cache and the connections, which guard
+// themselves.
+type api struct {
+	Target
+	base       *url.URL
+	prefix     string          // the base URL's path without its last slash: "/api"
+	headers    map[string]bool // request headers an agent may set, canonical
+	queryNames map[string]bool // folded names of injected query parameters
+	operations *operations     // nil without a document
+	cred       *credential
+	wire       *wire
+	media      mediaTypes
+}
+
+// Open checks every target's definition and prepares it. It connects to nothing. All problems are reported at once.
+func Open(cfg Config) (*APIs, error) {
+	if cfg.Log == nil || cfg.Now == nil {
+		return nil, errors.New("http targets: Config.Log and Config.Now are required")
+	}
+	if cfg.Resolve == nil {
+		cfg.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	a := &APIs{targets: map[string]*api{}, now: cfg.Now, log: cfg.Log}
+	var problems []error
+	for _, t := range cfg.Targets {
+		if _, dup := a.targets[t.Name]; dup || t.Name == "" {
+			problems = append(problems, fmt.Errorf("target %q: a name is missing or used twice", t.Name))
+			continue
+		}
+		p, err := prepare(cfg, t)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("target %q: %w", t.Name, err))
+			continue
+		}
+		a.targets[t.Name] = p
+	}
+	if err := errors.Join(problems...); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func prepare(cfg Config, t Target) (*api, error) {
+	base, prefix, err := parseBase(t.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	p := &api{Target: t, base: base, prefix: prefix}
+	if p.cred, err = newCredential(cfg, t); err != nil {
+		return nil, err
+	}
+	if p.headers, err = headerList(t.Headers, p.cred.headerNames()); err != nil {
+		return nil, err
+	}
+	if t.IdempotencyBy != "" && (!isToken(t.IdempotencyBy) || neverHeader(t.IdempotencyBy)) {
+		return nil, fmt.Errorf("%q cannot carry an idempotency key", t.IdempotencyBy)
+	}
+	p.queryNames = map[string]bool{}
+	for _, n := range p.cred.queryNames() {
+		p.queryNames[foldName(n)] = true
+	}
+	if t.OpenAPI != nil {
+		if p.operations, err = loadOperations(t.OpenAPI); err != nil {
+			return nil, fmt.Errorf("openapi: %w", err)
+		}
+	}
+	if err := checkEndpoints(t); err != nil {
+		return nil, err
+	}
+	p.media = newMediaTypes(t.ContentTypes)
+	if p.wire, err = newWire(cfg, t, base); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// checkEndpoints refuses endpoints whose path could not be asked for.
+func checkEndpoints(t Target) error {
+	if t.GraphQL != nil {
+		if _, err := parsePath(t.GraphQL.Path); err != nil {
+			return fmt.Errorf("graphql.path: %w", err)
+		}
+	}
+	if t.JSONRPC != nil {
+		if _, err := parsePath(t.JSONRPC.Path); err != nil {
+			return fmt.Errorf("jsonrpc.path: %w", err)
+		}
+		if t.GraphQL != nil && strings.EqualFold(t.GraphQL.Path, t.JSONRPC.Path) {
+			return errors.New("graphql and jsonrpc cannot share one path")
+		}
+	}
+	return nil
+}
+
+// parseBase checks a base URL: the one place where a host is named.
+func parseBase(raw string) (base *url.URL, prefix string, err error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, "", errors.New("base_url: is not a URL") // url.Parse's error would repeat a password in it
+	}
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, "", errors.New("base_url: must start with https://")
+	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+		return nil, "", errors.New("base_url: plain http carries the credential in the clear and is for loopback only; use https")
+	case u.Hostname() == "":
+		return nil, "", errors.New("base_url: names no host")
+	case u.User != nil:
+		return nil, "", errors.New("base_url: holds a user; put it under auth.basic")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, "", errors.New("base_url: must not hold a query or a fragment")
+	}
+	prefix = strings.TrimSuffix(u.EscapedPath(), "/")
+	if prefix != "" {
+		if _, err := parsePath(prefix); err != nil {
+			return nil, "", fmt.Errorf("base_url: %w", err)
+		}
+	}
+	return u, prefix, nil
+}
+
+// loopbackHost reports whether a base URL's host says itself that it is this machine.
+func loopbackHost(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	return strings.EqualFold(host, "localhost")
+}
+
+func (a *APIs) target(name string) (*api, error) {
+	t, ok := a.targets[name]
+	if !ok {
+		return nil, tools.ErrNoSuchTarget
+	}
+	return t, nil
+}
+
+// Close ends the idle connections. Calls in flight end with their own context.
+func (a *APIs) Close() {
+	for _, t := range a.targets {
+		t.wire.close()
+		t.cred.close()
+	}
+}

@@ -1,0 +1,428 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/tools"
+	"sallyport/tools/query/sqlparse"
+)
+
+// finding is what is known about one statement on one target: the same for every call with this text while the target's
+// catalog stays the same. Read-only once made.
+type finding struct {
+	facts  tools.Facts // without Text
+	cat    *catalog
+	names  []string // the relations as the statement names them, quoted; for the guard
+	stamp  string   // what the guard answers while nothing has changed
+	masked int      // labelled columns that are selected by name; a star's are not counted
+}
+
+// inspected is Facts.Inspected.
+type inspected struct {
+	*finding
+	params []uint32 // types of the parameters; nil when the server was not asked
+}
+
+// Inspect resolves the statement's names in the target's catalog. Nothing of the statement is executed; when a parameter is
+// a JSON array or object the server is asked for the parameters' types, which parses the statement and runs nothing.
+// Errors: tools.ErrNoSuchTarget, *tools.LabelledError, *tools.TargetError for names that do not exist,
+// *tools.ArgError for parameters of the wrong type, *tools.UnreachableError.
+func (t *Tool) Inspect(ctx context.Context, p *tools.Plan) (*tools.Facts, error) {
+	tgt, err := t.db.target(p.Target)
+	if err != nil {
+		return nil, err
+	}
+	c := p.Parsed.(*call)
+	f, err := tgt.finding(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	facts := f.facts
+	facts.Text = c.text()
+	in := &inspected{finding: f}
+	if facts.Understood() && slices.ContainsFunc(c.params, func(p param) bool { return p.kind == 'o' || p.kind == 'a' }) {
+		if in.params, err = tgt.paramTypes(ctx, c, f); err != nil {
+			return nil, err
+		}
+	}
+	facts.Inspected = in
+	return &facts, nil
+}
+
+// inspection is the work on one statement.
+type inspection struct {
+	cat     *catalog
+	st      *sqlparse.Statement
+	rels    []resolved
+	types   touched
+	unknown []tools.Unclear
+	masked  int
+}
+
+// resolved is a relation of the statement and what it is.
+type resolved struct {
+	sqlparse.Relation
+	*relation
+}
+
+// alias is the name columns are qualified with.
+func (r *resolved) alias() string {
+	if r.Alias != "" {
+		return r.Alias
+	}
+	return r.Relation.Name
+}
+
+func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
+	in := &inspection{cat: cat, st: st, types: touched{}}
+	for _, step := range []func() error{in.relations, in.columns, in.labels} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	in.code()
+	f := &finding{cat: cat, masked: in.masked, facts: tools.Facts{
+		Effect: tools.Read, Kinds: []string{st.Kind}, Bounded: st.Bounded, Fingerprint: st.Fingerprint, Unknown: in.unknown,
+	}}
+	f.facts.Objects = in.objects()
+	for _, w := range st.Writes {
+		f.facts.Effect = tools.Write
+		if kind := strings.ToLower(strings.Fields(w.What)[0]); !slices.Contains(f.facts.Kinds, kind) {
+			f.facts.Kinds = append(f.facts.Kinds, kind)
+		}
+	}
+	if len(in.unknown) > 0 {
+		f.facts.Effect, f.facts.Fingerprint = tools.Unknown, ""
+	}
+	for _, call := range st.Functions {
+		f.facts.Functions = append(f.facts.Functions, join(call.Schema, call.Name))
+	}
+	slices.Sort(f.facts.Functions)
+	f.facts.Functions = slices.Compact(f.facts.Functions)
+	f.facts.Summary = summary(st, f.facts.Objects)
+	var stamps []string
+	for _, r := range in.rels {
+		name := quoteIdent(r.Relation.Name)
+		if r.Relation.Schema != "" {
+			name = quoteIdent(r.Relation.Schema) + "." + name
+		}
+		if !slices.Contains(f.names, name) {
+			f.names, stamps = append(f.names, name), append(stamps, r.stamp)
+		}
+	}
+	f.stamp = strings.Join(stamps, ",")
+	return f, nil
+}
+
+func (in *inspection) unclear(what string, position int) {
+	in.unknown = append(in.unknown, tools.Unclear{Construct: what, Position: position})
+}
+
+// relations resolves every relation and looks into it.
+func (in *inspection) relations() error {
+	for _, r := range in.st.Relations {
+		rel := in.cat.relation(r.Schema, r.Name)
+		if rel == nil {
+			return in.cat.undefinedTable(r)
+		}
+		in.rels = append(in.rels, resolved{r, rel})
+		in.cat.touch(in.types, rel.rowType)
+		if r.Written {
+			also, unclear := in.cat.writable(rel, in.st.Kind)
+			for _, what := range unclear {
+				in.unclear(what, r.Position)
+			}
+			for _, t := range also {
+				// Partitions are part of the table; what cascades elsewhere is a change of another table.
+				if !slices.Contains(rel.descendants(), t) {
+					in.rels = append(in.rels, resolved{sqlparse.Relation{Schema: t.schema.name, Name: t.name, Alias: "\x00cascade", Written: true, Position: r.Position}, t})
+				}
+			}
+		}
+		if what := in.cat.readable(rel, 0); what != "" {
+			in.unclear(what, r.Position)
+		}
+	}
+	return nil
+}
+
+// columns checks each reference: PostgreSQL takes a.b for the function b when the relation a has no column b.
+func (in *inspection) columns() error {
+	for _, ref := range in.st.Columns {
+		if ref.Star || len(ref.Names) == 0 {
+			continue
+		}
+		name := ref.Names[len(ref.Names)-1]
+		if len(ref.Names) == 1 {
+			continue // a column, or a row: never a call
+		}
+		rels := in.qualifier(ref)
+		has := func(r *resolved) bool { return r.has(name) }
+		switch {
+		case len(rels) > 0 && all(rels, has):
+		case len(rels) == 0 && slices.Contains(in.st.Aliases, ref.Names[len(ref.Names)-2]) && !in.callable(name) && in.named(name):
+		case in.callable(name):
+			in.unclear("attribute notation ."+name+", which may call a function", ref.Position)
+		default:
+			return in.cat.undefinedColumn(ref, rels)
+		}
+	}
+	return nil
+}
+
+// qualifier finds the relations that a.b or s.a.b may mean by a.
+func (in *inspection) qualifier(ref sqlparse.ColumnRef) []*resolved {
+	names := ref.Names
+	if !ref.Star {
+		names = names[:len(names)-1]
+	}
+	var out []*resolved
+	for i := range in.rels {
+		r := &in.rels[i]
+		switch len(names) {
+		case 1:
+			if r.alias() == names[0] && !r.ColumnAliases {
+				out = append(out, r)
+			}
+		case 2:
+			if r.relation.name == names[1] && r.schema.name == names[0] {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// callable reports whether a function of this name could be called that a statement may not call.
+func (in *inspection) callable(name string) bool {
+	if len(in.cat.functions[name]) == 0 {
+		return false
+	}
+	return in.cat.function(sqlparse.Call{Name: name, Args: 1}, in.types) != ""
+}
+
+// named reports whether the statement, or one of its relations, has a column of this name.
+func (in *inspection) named(name string) bool {
+	if slices.Contains(in.st.Aliases, name) {
+		return true
+	}
+	for i := range in.rels {
+		if in.rels[i].has(name) {
+			return true
+		}
+	}
+	// What a function in FROM calls its columns is its own affair: jsonb_each(...) AS e gives e.key and e.value.
+	return len(in.st.Functions) > 0
+}
+
+func all(rels []*resolved, ok func(*resolved) bool) bool {
+	return !slices.ContainsFunc(rels, func(r *resolved) bool { return !ok(r) })
+}
+
+// code checks what runs: functions, operators, types named, types of the columns that are reached, conversions.
+func (in *inspection) code() {
+	for i := range in.rels {
+		r := &in.rels[i]
+		for _, col := range r.columns {
+			if !in.reaches(r, col.name) {
+				continue
+			}
+			in.cat.touch(in.types, col.typ)
+			if why := in.cat.typeRuns(in.cat.types[col.typ], false); why != "" && !r.system() {
+				in.unclear(fmt.Sprintf("column %s.%s of type %s, %s", r.qualified(), col.name, in.cat.typeName(col.typ), why), r.Position)
+			}
+		}
+	}
+	for _, call := range in.st.Types {
+		if what := in.cat.castTo(call, in.types); what != "" {
+			in.unclear(what, call.Position)
+		}
+	}
+	for _, call := range in.st.Functions {
+		if what := in.cat.function(call, in.types); what != "" {
+			in.unclear(what, call.Position)
+		}
+	}
+	for _, call := range in.st.Operators {
+		if what := in.cat.operator(call, in.types); what != "" {
+			in.unclear(what, call.Position)
+		}
+	}
+	if what := in.cat.implicit(in.types); what != "" {
+		in.unclear(what, 0)
+	}
+}
+
+// reaches reports whether the statement may touch a column's value: it names it, or all of the relation.
+func (in *inspection) reaches(r *resolved, column string) bool {
+	if r.Written || r.ColumnAliases || len(in.st.NaturalJoins) > 0 {
+		return true
+	}
+	for _, ref := range in.st.Columns {
+		if ref.Star || in.wholeRow(ref, r) || ref.Names[len(ref.Names)-1] == column {
+			return true
+		}
+	}
+	return false
+}
+
+// wholeRow reports whether a reference may be the row of r: its alias alone, or s.r.
+func (in *inspection) wholeRow(ref sqlparse.ColumnRef, r *resolved) bool {
+	if ref.Star || len(ref.Names) == 0 {
+		return false
+	}
+	last := ref.Names[len(ref.Names)-1]
+	switch len(ref.Names) {
+	case 1:
+		return last == r.alias()
+	case 2:
+		return last == r.relation.name && ref.Names[0] == r.schema.name
+	}
+	return false
+}
+
+// objects are the relations with the columns that are named, each relation and access once.
+func (in *inspection) objects() []tools.Object {
+	var out []tools.Object
+	for i := range in.rels {
+		r := &in.rels[i]
+		o := tools.Object{Type: "table", Name: r.qualified(), Access: tools.Read, Columns: in.columnsOf(r), Labels: in.objectLabels(r)}
+		switch {
+		case r.system():
+			o.Type = "catalog"
+		case r.kind == 'v' || r.kind == 'm':
+			o.Type = "view"
+		}
+		if r.Written {
+			o.Access = tools.Write
+		}
+		at := slices.IndexFunc(out, func(x tools.Object) bool { return x.Name == o.Name && x.Access == o.Access })
+		if at < 0 {
+			out = append(out, o)
+			continue
+		}
+		out[at].Labels = merge(out[at].Labels, o.Labels)
+		if out[at].Columns != nil && o.Columns != nil {
+			out[at].Columns = merge(out[at].Columns, o.Columns)
+		} else {
+			out[at].Columns = nil
+		}
+	}
+	slices.SortFunc(out, func(a, b tools.Object) int {
+		return strings.Compare(a.Name+" "+string(a.Access), b.Name+" "+string(b.Access))
+	})
+	return out
+}
+
+func merge(a, b []string) []string {
+	a = append(slices.Clone(a), b...)
+	slices.Sort(a)
+	return slices.Compact(a)
+}
+
+// columnsOf are the relation's columns that the statement names; nil when it reaches all of them.
+func (in *inspection) columnsOf(r *resolved) []string {
+	var out []string
+	for _, ref := range in.st.Columns {
+		if in.wholeRow(ref, r) || r.ColumnAliases {
+			return nil
+		}
+		if ref.Star {
+			if rels := in.qualifier(ref); len(ref.Names) == 0 || len(rels) == 0 || slices.Contains(rels, r) {
+				return nil
+			}
+			continue
+		}
+		name := ref.Names[len(ref.Names)-1]
+		if len(ref.Names) > 1 {
+			if rels := in.qualifier(ref); len(rels) > 0 && !slices.Contains(rels, r) {
+				continue
+			}
+		}
+		if r.column(name) != nil {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// objectLabels are the classes of the labelled columns a call reads, and what a catalog holds.
+func (in *inspection) objectLabels(r *resolved) []string {
+	var out []string
+	named := in.columnsOf(r)
+	for _, col := range r.columns {
+		if l, ok := in.cat.labels[r.oid][col.num]; ok && (named == nil || slices.Contains(named, col.name)) {
+			out = append(out, l.Class)
+		}
+	}
+	for _, col := range systemColumnsWithValues[r.qualified()] {
+		if named == nil || slices.Contains(named, col) {
+			out = append(out, labelDataCopy)
+		}
+	}
+	return merge(out, in.cat.systemLabels(r.relation, 0))
+}
+
+// systemLabels are the labels of the system catalogs that a relation is or, as a view, shows.
+func (c *catalog) systemLabels(r *relation, depth int) []string {
+	if r.system() {
+		label := systemRelations[r.qualified()]
+		if label == "" && depth > 0 && systemColumnsWithValues[r.qualified()] != nil {
+			label = labelDataCopy // which of its columns the view shows is not recorded for system catalogs
+		}
+		if label == "" {
+			return nil
+		}
+		return []string{label}
+	}
+	if r.view == nil || depth > 50 {
+		return nil
+	}
+	var out []string
+	for _, dep := range r.view.relations {
+		if below := c.relations[dep.relation]; below != nil {
+			out = merge(out, c.systemLabels(below, depth+1))
+		}
+	}
+	return out
+}
+
+// summary says in one line what the statement does, without anything of its text but names of the catalog.
+func summary(st *sqlparse.Statement, objects []tools.Object) string {
+	verbs := map[string]string{"insert": "inserts into ", "update": "updates ", "delete": "deletes from "}
+	var parts []string
+	for _, access := range []tools.Effect{tools.Write, tools.Read} {
+		var names []string
+		for _, o := range objects {
+			if o.Access != access {
+				continue
+			}
+			name := o.Name
+			if n := len(o.Columns); n > 0 && n <= 8 {
+				name += " (" + strings.Join(o.Columns, ", ") + ")"
+			}
+			names = append(names, name)
+		}
+		if len(names) == 0 {
+			continue
+		}
+		verb := "reads "
+		if access == tools.Write {
+			verb = verbs[st.Kind]
+		}
+		parts = append(parts, verb+strings.Join(names, ", "))
+	}
+	switch {
+	case st.Kind == "show":
+		return "shows the setting " + st.Setting
+	case len(parts) == 0:
+		return "computes without reading a table"
+	case st.Kind == "explain":
+		return "explains a statement that " + strings.Join(parts, "; ")
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,480 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/tools"
+)
+
+// Built-in maxima, for limits that are zero.
+const (
+	defaultRows       = 1000
+	defaultBytes      = 1 << 20
+	defaultValueBytes = 64 << 10
+	defaultTime       = 30 * time.Second
+	defaultAffected   = 100
+
+	// chunkRows are fetched in one exchange. Up to this many, a read is one round trip.
+	chunkRows = 1001
+	// commitTime bounds COMMIT, which is not cancelled when the caller leaves.
+	commitTime = 15 * time.Second
+	// rowsOverTime is what the client's own clock allows beyond the server's.
+	rowsOverTime = 500 * time.Millisecond
+)
+
+const (
+	cursorPrefix = "DECLARE sallyport NO SCROLL CURSOR FOR "
+	sqlRollback  = "ROLLBACK"
+)
+
+// Run checks that the call is the one that was inspected; everything on the target happens in the result's Render, in one
+// transaction. Closing the result without Render leaves the target untouched.
+func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.Obligations) (tools.Result, error) {
+	tgt, err := t.db.target(p.Target)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := p.Parsed.(*call)
+	in, ok2 := f.Inspected.(*inspected)
+	if !ok || !ok2 || p.Tool != t.name {
+		return nil, errors.New("query: a plan or facts of another tool")
+	}
+	if f.Effect == tools.Write && (t.name != toolWrite || !ob.Changes) {
+		return nil, &tools.WrongToolError{Use: toolWrite, Construct: strings.ToUpper(c.st.Kind), Position: 1}
+	}
+	values := make([][]byte, len(c.params))
+	for i, p := range c.params {
+		var typ uint32
+		if in.params != nil {
+			typ = in.params[i]
+		}
+		if values[i], err = in.cat.paramText(p, typ); err != nil {
+			return nil, &tools.ArgError{Field: "params[" + strconv.Itoa(i) + "]", Problem: err.Error()}
+		}
+	}
+	l := ob.Limits
+	for _, d := range []struct {
+		limit   *int
+		builtin int
+	}{{&l.Rows, defaultRows}, {&l.Bytes, defaultBytes}, {&l.ValueBytes, defaultValueBytes}, {&l.AffectedRows, defaultAffected}} {
+		if *d.limit <= 0 {
+			*d.limit = d.builtin
+		}
+	}
+	if l.Time <= 0 {
+		l.Time = defaultTime
+	}
+	return &result{target: tgt, call: c, in: in, understood: f.Understood(), id: ob.CallID, limits: l, values: values, write: t.name == toolWrite}, nil
+}
+
+// result is a call that is ready to run. It belongs to one goroutine.
+type result struct {
+	target     *target
+	call       *call
+	in         *inspected
+	understood bool
+	id         string
+	limits     tools.Limits
+	values     [][]byte
+	write      bool
+	done       bool
+}
+
+// Close does nothing: without Render nothing was begun, and Render ends what it began.
+func (r *result) Close() { r.done = true }
+
+// Render runs the statement and returns its masked rows. When it returns, the statement has ended on the server, also when ctx
+// ended first. Errors: *tools.TargetError, *tools.TimeoutError, *tools.TooLargeError, *tools.UnreachableError, ctx's own; for
+// changes also *tools.AffectedError (rolled back) and *tools.OutcomeUnknownError.
+func (r *result) Render(ctx context.Context, m tools.Mask) (*tools.Rendered, error) {
+	if r.done {
+		return nil, errors.New("query: the result was closed")
+	}
+	r.done = true
+	conn, err := r.target.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	running, cancel := context.WithTimeout(ctx, r.limits.Time+rowsOverTime)
+	defer cancel()
+	e := &execution{result: r, ctx: running, conn: conn.Conn().PgConn(), out: newRenderer(m, r.in.finding, r.limits)}
+	rendered, err := e.run()
+	if err != nil {
+		err = e.explain(ctx, err)
+	}
+	e.release(conn, err)
+	if err != nil {
+		return nil, err
+	}
+	return rendered, nil
+}
+
+// execution is one call on one connection.
+type execution struct {
+	*result
+	ctx  context.Context
+	conn *pgconn.PgConn
+	out  *renderer
+	cut  bool // the connection must not be used again: what it still sends is not wanted
+}
+
+var errChanged = errors.New("the target's catalog changed")
+
+func (e *execution) run() (*tools.Rendered, error) {
+	switch {
+	case e.write:
+		return e.change()
+	case e.call.st.Kind == "select":
+		return e.read()
+	}
+	return e.show()
+}
+
+// explain turns what went wrong into what the agent may see.
+func (e *execution) explain(caller context.Context, err error) error {
+	var (
+		rows  *tools.AffectedError
+		lost  *tools.OutcomeUnknownError
+		large *tools.TooLargeError
+		label *tools.LabelledError
+	)
+	switch {
+	case errors.As(err, &rows), errors.As(err, &lost), errors.As(err, &large), errors.As(err, &label):
+		return err // already in the agent's words
+	case errors.Is(err, errChanged):
+		e.target.mu.Lock()
+		e.target.checked = time.Time{}
+		e.target.mu.Unlock()
+		return &tools.UnreachableError{Problem: "a table of the statement was redefined meanwhile; nothing was changed, send the call again", Err: err}
+	case caller.Err() != nil:
+		return caller.Err()
+	case e.ctx.Err() != nil:
+		return &tools.TimeoutError{Limit: e.limits.Time.String(), Executed: tools.ExecutedNo}
+	}
+	prefix := 0
+	if !e.write && e.call.st.Kind == "select" {
+		prefix = len(cursorPrefix)
+	}
+	return e.in.targetError(err, e.call, prefix, e.limits.Time)
+}
+
+// release gives the connection back when it is as clean as a new one, and ends it otherwise.
+func (e *execution) release(conn *pgxpool.Conn, err error) {
+	var pg *pgconn.PgError
+	clean := e.understood && !e.cut && !e.conn.IsClosed() && e.conn.TxStatus() == 'I' && e.ctx.Err() == nil && !(errors.As(err, &pg) && pg.Code == "57014")
+	if clean {
+		conn.Release()
+		return
+	}
+	// Terminate rolls back. What was not understood may have left something in the session.
+	discard(conn)
+}
+
+// begin sends what every transaction starts with. The setup is the transaction's first query: after it the server refuses to
+// change from READ ONLY to READ WRITE.
+func (e *execution) begin(p *pgconn.Pipeline, mode string) {
+	p.SendQueryParams("BEGIN "+mode, nil, nil, nil, nil)
+	p.SendQueryPrepared(stmtSetup, [][]byte{[]byte(appName(e.id)), strconv.AppendInt(nil, max(1, e.limits.Time.Milliseconds()), 10)}, nil, nil)
+}
+
+// appName carries the call's id where administrators of the database see it.
+func appName(id string) string {
+	if id == "" {
+		return "sallyport"
+	}
+	return "sallyport " + id
+}
+
+// guard asks whether the statement's names still mean what was inspected. It runs after the statement took its locks.
+func (e *execution) guard(p *pgconn.Pipeline) {
+	if len(e.in.names) == 0 {
+		return
+	}
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, n := range e.in.names {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('"')
+		elementQuoter.WriteString(&b, n)
+		b.WriteByte('"')
+	}
+	b.WriteByte('}')
+	p.SendQueryPrepared(stmtGuard, [][]byte{[]byte(b.String())}, nil, nil)
+}
+
+func (e *execution) guarded(p *pgconn.Pipeline) error {
+	if len(e.in.names) == 0 {
+		return nil
+	}
+	rr, err := next(p)
+	if err != nil {
+		return err
+	}
+	same := rr.NextRow() && string(rr.Values()[0]) == e.in.stamp
+	if _, err := rr.Close(); err != nil {
+		return err
+	}
+	if !same {
+		return errChanged
+	}
+	return nil
+}
+
+// next is the result of the pipeline's next statement.
+func next(p *pgconn.Pipeline) (*pgconn.ResultReader, error) {
+	got, err := p.GetResults()
+	if err != nil {
+		return nil, err
+	}
+	if rr, ok := got.(*pgconn.ResultReader); ok {
+		return rr, nil
+	}
+	return nil, fmt.Errorf("unexpected answer of the server (%T)", got)
+}
+
+// pass takes the results of n statements whose rows are not wanted.
+func pass(p *pgconn.Pipeline, n int) error {
+	for range n {
+		rr, err := next(p)
+		if err != nil {
+			return err
+		}
+		if _, err := rr.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func synced(p *pgconn.Pipeline) error {
+	got, err := p.GetResults()
+	if err != nil {
+		return err
+	}
+	if _, ok := got.(*pgconn.PipelineSync); !ok {
+		return fmt.Errorf("unexpected answer of the server (%T)", got)
+	}
+	return nil
+}
+
+// finish ends a pipeline. An error of the statement itself comes first; one of its end tells that the connection is gone.
+func (e *execution) finish(p *pgconn.Pipeline, err error) error {
+	if e.cut {
+		return err // what is still to come is not waited for; the connection is ended instead
+	}
+	if closeErr := p.Close(); err == nil {
+		return closeErr
+	}
+	return err
+}
+
+// read runs a SELECT as a cursor in a read-only transaction: the server itself refuses everything else there, and sends no more
+// rows than are asked for. Up to chunkRows it is one round trip.
+func (e *execution) read() (*tools.Rendered, error) {
+	p := e.conn.StartPipeline(e.ctx)
+	e.begin(p, "READ ONLY")
+	p.SendQueryParams(cursorPrefix+e.call.st.Text, e.values, nil, nil, nil)
+	e.guard(p)
+	want := e.limits.Rows + 1
+	fetch := func() (last bool) {
+		n := min(want, chunkRows)
+		want -= n
+		p.SendQueryParams("FETCH FORWARD "+strconv.Itoa(n)+" FROM sallyport", nil, nil, nil, nil)
+		p.SendPipelineSync()
+		if want == 0 {
+			p.SendQueryParams(sqlRollback, nil, nil, nil, nil)
+			p.SendPipelineSync()
+		}
+		return want == 0
+	}
+	last := fetch()
+	err := p.Flush()
+	if err == nil {
+		if err = pass(p, 3); err == nil {
+			err = e.guarded(p)
+		}
+	}
+	for first := true; err == nil; first = false {
+		var more bool
+		if more, err = e.rows(p, first); err != nil || last || !more {
+			break
+		}
+		if err = synced(p); err != nil {
+			break
+		}
+		last = fetch()
+		err = p.Flush()
+	}
+	if err == nil && !last && !e.cut {
+		if err = synced(p); err == nil {
+			p.SendQueryParams(sqlRollback, nil, nil, nil, nil)
+			err = p.Sync()
+		}
+	}
+	if err = e.finish(p, err); err != nil {
+		return nil, err
+	}
+	return e.out.finish(-1, "SELECT "+strconv.FormatInt(e.out.rows, 10)), nil
+}
+
+// rows renders one chunk. more says that another may follow.
+func (e *execution) rows(p *pgconn.Pipeline, first bool) (more bool, err error) {
+	rr, err := next(p)
+	if err != nil {
+		return false, err
+	}
+	if first {
+		if err := e.out.columns(rr.FieldDescriptions()); err != nil {
+			e.cut = true
+			return false, err
+		}
+	}
+	got := 0
+	for rr.NextRow() {
+		got++
+		more, err := e.out.row(rr.Values())
+		if err != nil || !more {
+			// The rest may be large: it is not read, the connection is ended.
+			e.cut = e.cut || err != nil || e.out.truncated != nil && e.out.truncated.By == "bytes"
+			if e.cut {
+				return false, err
+			}
+			break
+		}
+	}
+	if _, err := rr.Close(); err != nil {
+		return false, err
+	}
+	return got == chunkRows && e.out.truncated == nil, nil
+}
+
+// show runs EXPLAIN and SHOW, which cannot be a cursor's query.
+func (e *execution) show() (*tools.Rendered, error) {
+	p := e.conn.StartPipeline(e.ctx)
+	e.begin(p, "READ ONLY")
+	p.SendQueryParams(e.call.st.Text, e.values, nil, nil, nil)
+	e.guard(p)
+	p.SendPipelineSync()
+	p.SendQueryParams(sqlRollback, nil, nil, nil, nil)
+	err := p.Sync()
+	if err == nil {
+		err = pass(p, 2)
+	}
+	if err == nil {
+		_, err = e.rows(p, true)
+	}
+	if err == nil && !e.cut {
+		err = e.guarded(p)
+	}
+	if err = e.finish(p, err); err != nil {
+		return nil, err
+	}
+	return e.out.finish(-1, strings.ToUpper(e.call.st.Kind)), nil
+}
+
+// change runs INSERT, UPDATE or DELETE: everything is known and rendered before COMMIT.
+func (e *execution) change() (*tools.Rendered, error) {
+	p := e.conn.StartPipeline(e.ctx)
+	e.begin(p, "READ WRITE")
+	p.SendQueryParams(e.call.st.Text, e.values, nil, nil, nil)
+	// Deferred constraints are checked now, while the answer can still be an error of the statement.
+	p.SendQueryParams("SET CONSTRAINTS ALL IMMEDIATE", nil, nil, nil, nil)
+	e.guard(p)
+	err := p.Sync()
+	if err == nil {
+		err = pass(p, 2)
+	}
+	var tag pgconn.CommandTag
+	if err == nil {
+		tag, err = e.returned(p)
+	}
+	if err == nil {
+		if err = pass(p, 1); err == nil {
+			err = e.guarded(p)
+		}
+	}
+	if err = e.finish(p, err); err == nil && tag.RowsAffected() > int64(e.limits.AffectedRows) {
+		err = &tools.AffectedError{Rows: tag.RowsAffected(), Limit: int64(e.limits.AffectedRows)}
+	}
+	if err == nil && !slices.Contains([]string{"INSERT", "UPDATE", "DELETE"}, strings.Fields(tag.String() + " x")[0]) {
+		err = errors.New("the server ran another kind of statement")
+	}
+	if err != nil {
+		e.rollback()
+		return nil, err
+	}
+	if err := e.ctx.Err(); err != nil {
+		e.rollback()
+		return nil, err
+	}
+	if err := e.commit(); err != nil {
+		return nil, err
+	}
+	return e.out.finish(tag.RowsAffected(), tag.String()), nil
+}
+
+// returned renders what RETURNING gives. Rows beyond the limit are read and left out: the change is whole or not at all.
+func (e *execution) returned(p *pgconn.Pipeline) (pgconn.CommandTag, error) {
+	rr, err := next(p)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	if err := e.out.columns(rr.FieldDescriptions()); err != nil {
+		e.cut = true
+		return pgconn.CommandTag{}, err
+	}
+	full := false
+	for rr.NextRow() {
+		if full {
+			continue
+		}
+		more, err := e.out.row(rr.Values())
+		if err != nil {
+			e.cut = true
+			return pgconn.CommandTag{}, err
+		}
+		full = !more
+	}
+	return rr.Close()
+}
+
+func (e *execution) rollback() {
+	if e.cut || e.conn.IsClosed() || e.conn.TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), cancelWait)
+	defer cancel()
+	if _, err := e.conn.ExecParams(ctx, sqlRollback, nil, nil, nil, nil).Close(); err != nil {
+		e.cut = true
+	}
+}
+
+// commit is not cancelled by the caller: its outcome is worth waiting for. After it was sent, only the server's own answer tells
+// whether the change happened.
+func (e *execution) commit() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), commitTime)
+	defer cancel()
+	tag, err := e.conn.ExecParams(ctx, "COMMIT", nil, nil, nil, nil).Close()
+	var pg *pgconn.PgError
+	switch {
+	case err == nil && tag.String() == "COMMIT":
+		return nil
+	case err == nil:
+		return errors.New("the server rolled back")
+	case errors.As(err, &pg) && pg.Severity == "ERROR" && ctx.Err() == nil && pg.Code != "57014":
+		return err // refused, and so rolled back
+	}
+	e.cut = true
+	return &tools.OutcomeUnknownError{Check: "read the rows that the statement would have changed; do not repeat it before", Err: err}
+}

@@ -1,0 +1,366 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/tools"
+)
+
+const (
+	defaultConns = 8
+	// connectTime bounds making a connection, and waiting for one of the pool.
+	connectTime = 10 * time.Second
+	// catalogAge is how long a snapshot is used before the target is asked whether it still holds. Names that are missing are
+	// looked for again at once, and a redefined table is noticed by the call that uses it (sqlGuard).
+	catalogAge = 10 * time.Second
+	// catalogTime bounds reading a catalog.
+	catalogTime = 30 * time.Second
+	// cancelWait is how long a cancelled statement may take to end before its connection is cut.
+	cancelWait = 5 * time.Second
+	// maxMessage bounds what one message of the server may need of memory: a row of the result.
+	maxMessage = 64 << 20
+	// maxFindings bounds the statements remembered for one snapshot.
+	maxFindings = 2000
+)
+
+// target is one database: its connections, and what is known of its catalog. Safe for concurrent use.
+type target struct {
+	Target
+	log  *slog.Logger
+	now  func() time.Time
+	pool *pgxpool.Pool // the agents' and our own statements; same login
+
+	mu       sync.Mutex
+	cat      *catalog            // guarded by mu
+	findings map[string]*finding // of cat, by statement; guarded by mu
+	loading  chan struct{}       // holds one token: whoever takes it reads the catalog
+	checked  time.Time           // when cat was last compared with the target; guarded by mu
+	warned   bool                // guarded by mu
+}
+
+func newTarget(t Target, cfg Config) (*target, error) {
+	if t.Host == "" || t.Port == 0 || t.Database == "" || t.User == "" {
+		return nil, errors.New("host, port, database and user are required")
+	}
+	if len(t.SearchPath) == 0 {
+		t.SearchPath = []string{"public"}
+	}
+	if t.MaxConns <= 0 {
+		t.MaxConns = defaultConns
+	}
+	tgt := &target{Target: t, log: cfg.Log, now: cfg.Now, findings: map[string]*finding{}, loading: make(chan struct{}, 1)}
+	conf, err := tgt.poolConfig()
+	if err != nil {
+		return nil, err
+	}
+	// Connects to nothing yet: connections are made when they are needed.
+	if tgt.pool, err = pgxpool.NewWithConfig(context.Background(), conf); err != nil {
+		return nil, errors.New("the connection settings are not usable")
+	}
+	return tgt, nil
+}
+
+// path is the search path as the session has it.
+func (t *target) path() []string {
+	path := []string{"pg_catalog"}
+	for _, s := range t.SearchPath {
+		if s != "pg_catalog" && s != "pg_temp" {
+			path = append(path, s)
+		}
+	}
+	return path
+}
+
+func (t *target) poolConfig() (*pgxpool.Config, error) {
+	// Everything is set here, so that PG* variables and files of the gateway's own user decide nothing.
+	conf, err := pgxpool.ParseConfig("host=localhost port=5432 user=x dbname=x password=x sslmode=disable passfile=/nonexistent pool_min_conns=0")
+	if err != nil {
+		return nil, errors.New("the connection settings are not usable")
+	}
+	c := conf.ConnConfig
+	c.Host, c.Port, c.Database, c.User, c.Password = t.Host, t.Port, t.Database, t.User, ""
+	c.TLSConfig, c.Fallbacks = t.TLS, nil
+	c.ConnectTimeout = connectTime
+	c.RuntimeParams = t.startup()
+	// Agents' statements never go through pgx's own Query: they are sent as Parse, Bind, Execute (see run.go). This is for the
+	// case that somebody forgets: the simple protocol would take several statements.
+	c.DefaultQueryExecMode = pgx.QueryExecModeExec
+	c.MaxProtocolMessageBodyLen = maxMessage
+	c.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) {} // a notice is text of the server
+	c.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		// A context that ends cancels the statement on the server and waits for its answer, so that it has ended when the call does.
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWait}
+	}
+	conf.MaxConns = int32(min(t.MaxConns, 1000))
+	conf.MaxConnIdleTime = 5 * time.Minute
+	conf.MaxConnLifetime = 30 * time.Minute
+	conf.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) (err error) {
+		if t.Password != nil {
+			c.Password, err = t.Password(ctx)
+		}
+		return err
+	}
+	conf.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return prepareSession(ctx, c.PgConn()) }
+	return conf, nil
+}
+
+// startup are the settings every session has. They are sent with the login, so that no default of the role or the database
+// decides them.
+func (t *target) startup() map[string]string {
+	path := make([]string, 0, len(t.SearchPath)+2)
+	for _, s := range t.path() {
+		path = append(path, quoteIdent(s))
+	}
+	return map[string]string{
+		"application_name": "sallyport", "search_path": strings.Join(append(path, "pg_temp"), ", "),
+		// How a text is read: otherwise the parser and the server may see different statements.
+		"standard_conforming_strings": "on", "client_encoding": "UTF8", "backslash_quote": "safe_encoding", "transform_null_equals": "off",
+		// How values are written.
+		"datestyle": "ISO, MDY", "intervalstyle": "postgres", "timezone": "UTC", "bytea_output": "hex", "extra_float_digits": "1", "xmloption": "content",
+		// What a session may do, and for how long. Each call sets its own statement_timeout.
+		"default_transaction_read_only": "on", "row_security": "on", "statement_timeout": "60s", "lock_timeout": "2s",
+		"idle_in_transaction_session_timeout": "60s",
+		// Text of the server is not wanted; a cursor is read to the end; compiling costs more than it saves.
+		"client_min_messages": "error", "cursor_tuple_fraction": "1", "jit": "off",
+	}
+}
+
+// Names of the prepared statements that are ours.
+const (
+	stmtSetup = "sallyport_setup"
+	stmtGuard = "sallyport_guard"
+	sqlSetup  = `SELECT pg_catalog.set_config('application_name', $1, true), pg_catalog.set_config('statement_timeout', $2, true)`
+)
+
+// prepareSession checks that the session is what was asked for.
+func prepareSession(ctx context.Context, conn *pgconn.PgConn) error {
+	for name, want := range map[string]string{"standard_conforming_strings": "on", "client_encoding": "UTF8"} {
+		if conn.ParameterStatus(name) != want {
+			return fmt.Errorf("the server did not take %s", name)
+		}
+	}
+	for name, sql := range map[string]string{stmtSetup: sqlSetup, stmtGuard: sqlGuard} {
+		if _, err := conn.Prepare(ctx, name, sql, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// acquire takes a connection of the pool. Errors are *tools.UnreachableError.
+func (t *target) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	waiting, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	conn, err := t.pool.Acquire(waiting)
+	if err == nil {
+		return conn, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, unreachable(err)
+}
+
+// discard takes a connection out of the pool and ends it.
+func discard(conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelWait)
+	defer cancel()
+	conn.Hijack().Close(ctx)
+}
+
+// unreachable says why a connection could not be had, without the server's words, hosts or users.
+func unreachable(err error) error {
+	problem := "no connection could be made"
+	var pg *pgconn.PgError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &pg) && strings.HasPrefix(pg.Code, "28"):
+		problem = "the login was refused"
+	case errors.As(err, &pg) && pg.Code == "3D000":
+		problem = "the database does not exist"
+	case errors.As(err, &pg) && pg.Code == "53300":
+		problem = "the server has no free connection"
+	case errors.As(err, &pg) && strings.HasPrefix(pg.Code, "57P"):
+		problem = "the server is starting up or shutting down"
+	case errors.As(err, &pg):
+		problem = "the server refused the session (SQLSTATE " + pg.Code + ")"
+	case errors.As(err, &dns):
+		problem = "its name could not be resolved"
+	case errors.Is(err, context.DeadlineExceeded):
+		problem = "no connection became free in time"
+	}
+	return &tools.UnreachableError{Problem: problem, Err: err}
+}
+
+// finding returns what is known about the statement, from memory when the catalog has not changed.
+func (t *target) finding(ctx context.Context, c *call) (*finding, error) {
+	cat, err := t.catalog(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if f := t.remembered(cat, c.sql); f != nil {
+		return f, nil
+	}
+	f, err := inspect(cat, c.st)
+	if err != nil || !f.facts.Understood() {
+		// What is missing may have been made since: look again, unless the snapshot is of this moment.
+		newer, loadErr := t.catalog(ctx, cat)
+		if loadErr != nil {
+			return nil, loadErr
+		}
+		if newer != cat {
+			cat = newer
+			f, err = inspect(cat, c.st)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.facts.Revision = t.Revision
+	t.remember(f, c.sql)
+	return f, nil
+}
+
+func (t *target) remembered(cat *catalog, sql string) *finding {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cat != cat {
+		return nil
+	}
+	return t.findings[sql]
+}
+
+func (t *target) remember(f *finding, sql string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cat != f.cat {
+		return
+	}
+	if len(t.findings) >= maxFindings {
+		clear(t.findings)
+	}
+	t.findings[sql] = f
+}
+
+// catalog returns a snapshot that is not older than catalogAge, or, where before is given, one that was compared with the
+// target after before was found wanting. At most one caller reads; the others wait for it.
+func (t *target) catalog(ctx context.Context, before *catalog) (*catalog, error) {
+	fresh := func() *catalog {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.cat == nil || t.now().Sub(t.checked) > catalogAge || t.cat == before {
+			return nil
+		}
+		return t.cat
+	}
+	if cat := fresh(); cat != nil {
+		return cat, nil
+	}
+	select {
+	case t.loading <- struct{}{}:
+		defer func() { <-t.loading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if cat := fresh(); cat != nil {
+		return cat, nil
+	}
+	return t.load(ctx)
+}
+
+// load brings the snapshot up to date. Only called with the loading token.
+func (t *target) load(ctx context.Context) (*catalog, error) {
+	conn, err := t.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reading, cancel := context.WithTimeout(ctx, catalogTime)
+	defer cancel()
+	cat, err := t.read(reading, conn.Conn().PgConn())
+	if err != nil {
+		discard(conn)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &tools.UnreachableError{Problem: "its catalog could not be read", Err: err}
+	}
+	conn.Release()
+	return cat, nil
+}
+
+func (t *target) read(ctx context.Context, conn *pgconn.PgConn) (*catalog, error) {
+	t.mu.Lock()
+	old := t.cat
+	t.mu.Unlock()
+	if old != nil {
+		epoch, err := readEpoch(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		if epoch == old.epoch {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.checked = t.now()
+			return old, nil
+		}
+	}
+	cat, err := loadCatalog(ctx, conn, t.path(), t.Labels)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cat, t.findings, t.checked = cat, map[string]*finding{}, t.now()
+	if !t.warned {
+		t.warned = true
+		if lost := cat.unmatchedLabels(t.Labels); len(lost) > 0 {
+			t.log.Warn("labels that name no column the login can see", "target", t.Name, "columns", lost)
+		}
+		if cat.version/10000 > 17 {
+			t.log.Warn("the server is newer than the SQL grammar this gateway knows; new constructs are not understood", "target", t.Name, "version", cat.version/10000)
+		}
+	}
+	return cat, nil
+}
+
+// paramTypes asks the server for the types of the parameters of an understood statement. Nothing is executed.
+func (t *target) paramTypes(ctx context.Context, c *call, f *finding) ([]uint32, error) {
+	conn, err := t.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	asking, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	desc, err := conn.Conn().PgConn().Prepare(asking, "", c.st.Text, nil)
+	if err != nil {
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || conn.Conn().PgConn().IsClosed() {
+			discard(conn)
+		} else {
+			conn.Release()
+		}
+		return nil, f.targetError(err, c, 0, 0)
+	}
+	conn.Release()
+	types := slices.Clone(desc.ParamOIDs)
+	for i, p := range c.params {
+		if _, err := f.cat.paramText(p, types[i]); err != nil {
+			return nil, &tools.ArgError{Field: "params[" + strconv.Itoa(i) + "]", Problem: err.Error(), Fix: "send a plain value, or cast the parameter: $" + strconv.Itoa(i+1) + "::jsonb"}
+		}
+	}
+	return types, nil
+}

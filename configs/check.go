@@ -136,11 +136,11 @@ func (r *report) scope(f *File, s *Scope, name, path string) {
 	r.name(path, name)
 	r.who(s, path+".who")
 	r.selection(f, s, path+".targets")
-	r.objects(s.Objects.Allow, path+".objects.allow")
-	r.objects(s.Objects.Deny, path+".objects.deny")
+	r.objects(s.Objects.Allow, path+".objects.allow", false)
+	r.objects(s.Objects.Deny, path+".objects.deny", true)
 	for i, d := range s.Deny {
 		at := fmt.Sprintf("%s.deny[%d].when", path, i)
-		r.objects(d.When.Objects, at+".objects")
+		r.objects(d.When.Objects, at+".objects", true)
 		if len(d.When.Effects) == 0 && len(d.When.Objects) == 0 {
 			r.emptiness(at, "is empty, which would refuse every call; name effects or objects")
 		}
@@ -197,15 +197,21 @@ func unknownName(what, name string, known []string) string {
 	return fmt.Sprintf("there is no %s %q; there are %s", what, name, strings.Join(known, ", "))
 }
 
-// objects accepts schema.name and schema.*; a * elsewhere would look like a pattern and match nothing.
-func (r *report) objects(list []string, path string) {
+// objects checks patterns of names: parts joined by ".", each a word or "*" for one whole part; "*" alone is everything. A list that
+// denies also accepts one part, for that name in every schema. What double quotes hold is a name as it is.
+func (r *report) objects(list []string, path string, denies bool) {
 	for i, o := range list {
-		schema, rest, ok := strings.Cut(o, ".")
-		if !ok || schema == "" || rest == "" || strings.Contains(schema, "*") || strings.Contains(strings.TrimSuffix(rest, "*"), "*") || strings.HasSuffix(rest, "*") && rest != "*" {
+		parts := strings.Split(quoted.ReplaceAllString(o, "q"), ".")
+		bad := len(parts) == 1 && o != "*" && !denies || slices.ContainsFunc(parts, func(part string) bool {
+			return part == "" || part != "*" && strings.ContainsAny(part, "*?[]{}\"' ")
+		})
+		if bad {
 			r.problem(fmt.Sprintf("%s[%d]", path, i), `%q is not an object; write "schema.name", or "schema.*" for all of a schema`, o)
 		}
 	}
 }
+
+var quoted = regexp.MustCompile(`"([^"*]|"")+"`)
 
 func (r *report) approval(f *File, s *Scope, path string) {
 	a := s.Approval
@@ -231,6 +237,8 @@ func (r *report) masking(f *File) {
 		for i, name := range list {
 			path := fmt.Sprintf("masking.detect.%s[%d]", key, i)
 			switch {
+			case name == "secret":
+				r.problem(path, "what the gateway itself holds is always hidden; remove it")
 			case !slices.Contains(detectors, name):
 				r.problem(path, "%s", unknownName("detector", name, detectors))
 			case key == "off" && slices.Contains(d.On, name):

@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // decoder fills Go values from a YAML tree and reports what does not fit. It knows nothing of the schema but the struct tags.
@@ -32,7 +33,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, f field, path string, at pl
 		return
 	}
 	d.places[path] = at
-	if _, ok := n.(*ast.NullNode); ok || n == nil {
+	if isEmpty(n, f) {
 		d.problem(path, "is empty; give it a value or remove the key")
 		return
 	}
@@ -54,6 +55,12 @@ func (d *decoder) value(n ast.Node, v reflect.Value, f field, path string, at pl
 	default:
 		panic("configs: no way to decode " + t.String()) // a field of a kind that no test has covered
 	}
+}
+
+// isEmpty reports whether there is no value. The word null is one where it is among the words that are accepted.
+func isEmpty(n ast.Node, f field) bool {
+	null, ok := n.(*ast.NullNode)
+	return n == nil || ok && !(slices.Contains(f.enum, "null") && null.Token.Type == token.NullType && null.Token.Value == "null")
 }
 
 func isScalar(t reflect.Type) bool {
@@ -256,7 +263,7 @@ func setScalar(n ast.Node, v reflect.Value, f field) error {
 		v.SetInt(int64(i))
 		return within(v, f, text)
 	default:
-		if !isText {
+		if !isText && len(f.enum) == 0 {
 			return fmt.Errorf("%s is not a text to YAML; write %q with its quotes", text, text)
 		}
 		v.SetString(text)

@@ -25,14 +25,14 @@ import (
 // is not supported yet).
 type File struct {
 	// Listen is the address of the only listener that agents and people reach: host:port. MCP, the admin API and the health
-	// checks are on it. An address that is not loopback needs tls or trusted_proxies, because tokens would travel in clear.
+	// checks are on it. Warned of: an address that is not loopback without tls or trusted_proxies, because tokens travel in clear.
 	Listen string `yaml:"listen" default:"127.0.0.1:7400"`
 
-	// PublicURL is the address clients use, without a path: https://sallyport.example.com. PublicURL + "/mcp" is the OAuth
+	// PublicURL is the address clients use, without a path: https://sallyport.example.com. With "/mcp" it is the OAuth
 	// resource. Refused: plain http except on loopback, a path, a query, a fragment, a trailing slash.
 	PublicURL string `yaml:"public_url" check:"required"`
 
-	// TLS makes the listener speak TLS. Absent: plain HTTP, for loopback or behind a proxy.
+	// TLS is the certificate with which the listener speaks TLS. Absent: plain HTTP, for loopback or behind a proxy.
 	TLS *TLS `yaml:"tls"`
 
 	// TrustedProxies are the networks of reverse proxies whose requests may carry any Host header: 10.0.0.0/8, or one address.
@@ -51,7 +51,7 @@ type File struct {
 	// Roles is who may use the admin API. Absent roles are held by nobody.
 	Roles Roles `yaml:"roles"`
 
-	// State is the directory of the database and the keys; created with mode 0700 when absent. One gateway at a time may use it.
+	// State is the directory of the database and the keys; created when absent. One gateway at a time may use it.
 	// The form for many replicas, {postgres: REF}, is not supported yet.
 	State string `yaml:"state" check:"required,path" later:"postgres"`
 
@@ -119,14 +119,14 @@ type Issuer struct {
 	// Groups is the name of the claim that lists the groups of the subject.
 	Groups string `yaml:"groups" default:"groups"`
 	// MaxTokenLifetime refuses tokens that were issued to live longer.
-	MaxTokenLifetime Duration `yaml:"max_token_lifetime" default:"1h" min:"1m" max:"24h"`
+	MaxTokenLifetime Duration `yaml:"max_token_lifetime" default:"1h" min:"1s" max:"24h"`
 }
 
 // OAuthScopes are OAuth scopes, which a token carries; they have nothing to do with the scopes of this file.
 type OAuthScopes struct {
 	// Read is needed by every request.
 	Read string `yaml:"read"`
-	// Write is needed by tools that can change something; it includes Read.
+	// Write is needed by tools that can change something; it includes read.
 	Write string `yaml:"write"`
 }
 
@@ -150,7 +150,7 @@ type Members struct {
 type Approvals struct {
 	// Hold is how long a call waits inline for people before it is answered with approval_pending. Clients that ask for no
 	// progress are held for at most 25s.
-	Hold Duration `yaml:"hold" default:"45s" min:"1s" max:"15m"`
+	Hold Duration `yaml:"hold" default:"45s" min:"100ms" max:"15m"`
 	// Slack asks in a channel. Until then people answer with sallyport approvals.
 	Slack *Slack `yaml:"slack" check:"later"`
 }
@@ -168,9 +168,9 @@ type Slack struct {
 // Sessions bounds how long the access of one agent lasts. A session is (issuer, subject, client, agent instance).
 type Sessions struct {
 	// Idle ends a session without a call for this long.
-	Idle Duration `yaml:"idle" default:"15m" min:"1m" max:"24h"`
+	Idle Duration `yaml:"idle" default:"15m" min:"1s" max:"24h"`
 	// Max ends a session this long after it began, however busy it is. Not below idle.
-	Max Duration `yaml:"max" default:"8h" min:"1m" max:"24h"`
+	Max Duration `yaml:"max" default:"8h" min:"1s" max:"24h"`
 }
 
 // Audit is where the log is anchored, how long it is kept, and where copies go.

@@ -49,7 +49,7 @@ type HTTPAuth struct {
 type NamedSecret struct {
 	// Name of the header or parameter.
 	Name string `yaml:"name" check:"required"`
-	// Value of it.
+	// Value is the credential.
 	Value Secret `yaml:"value" check:"required"`
 }
 
@@ -61,17 +61,17 @@ type OAuth2 struct {
 	ClientID string `yaml:"client_id" check:"required"`
 	// ClientSecret of the client.
 	ClientSecret Secret `yaml:"client_secret" check:"required"`
-	// Scopes that are asked for.
+	// Scopes are asked for.
 	Scopes []string `yaml:"scopes"`
-	// Audience that is asked for, where the endpoint wants one.
+	// Audience is asked for too, where the endpoint wants one.
 	Audience string `yaml:"audience"`
 }
 
 // SigV4 signs requests with AWS Signature Version 4.
 type SigV4 struct {
-	// Region, such as eu-central-1.
+	// Region is a word like eu-central-1.
 	Region string `yaml:"region" check:"required"`
-	// Service, such as execute-api.
+	// Service is a word like execute-api.
 	Service string `yaml:"service" check:"required"`
 	// AccessKey is the id of the key.
 	AccessKey Secret `yaml:"access_key" check:"required"`

@@ -1,8 +1,11 @@
 package configs
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+)
 
-// Detect chooses the content detectors. Everything the gateway holds as a secret is hidden whatever stands here.
+// Detect chooses the content detectors: api_key, email, iban, ipv4, jwt, password, payment_card, private_key, us_itin, us_ssn. Everything the gateway holds as a secret is hidden whatever stands here.
 type Detect struct {
 	// Default is on or off for detectors that are named in neither list.
 	Default string `yaml:"default" default:"on" enum:"on off"`
@@ -12,8 +15,17 @@ type Detect struct {
 	Off []string `yaml:"off"`
 }
 
-// Detectors are the names of the content detectors.
-var detectors = []string{"email", "ipv4", "jwt", "payment_card", "private_key", "us_ssn"}
+// detectors are the names that masking knows, without the one that cannot be off. A test in cmd/sallyport compares the two lists.
+var detectors = []string{"api_key", "email", "iban", "ipv4", "jwt", "password", "payment_card", "private_key", "us_itin", "us_ssn"}
+
+// Detectors lists the content detectors that can be on or off, sorted.
+func Detectors() []string { return slices.Clone(detectors) }
+
+// MaskMethods lists what columns.*.mask can be.
+func MaskMethods() []string {
+	fields := fieldsOf(reflect.TypeFor[Column]())
+	return fields[slices.IndexFunc(fields, func(f field) bool { return f.name == "mask" })].enum
+}
 
 // Disabled lists the detectors that do not run, sorted.
 func (d Detect) Disabled() []string {

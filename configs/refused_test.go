@@ -69,7 +69,7 @@ var refused = []struct{ old, new, want string }{
 	{"ask: 40", "ask: »96", `scopes.support.risk.ask: 96 is above risk.deny (95); write ask at most as high as deny`},
 	{"within: 30m", "within: »30 minutes", `scopes.support.approval.within: "30 minutes" is not a time span; write a number with ms, s, m or h: 10s`},
 	{"within: 30m", "within: »-30m", `scopes.support.approval.within: "-30m" is not a time span; write a number with ms, s, m or h: 10s`},
-	{"within: 30m", "within: »48h", `scopes.support.approval.within: 48h is too large; write at most 24h`},
+	{"within: 30m", "within: »999h", `scopes.support.approval.within: 999h is too large; write at most 168h`},
 	{"    risk:", "    limits: {bytes: »256}\n    risk:", `scopes.support.limits.bytes: 256 has no unit; write 256KiB or 256MiB`},
 	{"    risk:", "    limits: {bytes: »256KB}\n    risk:", `scopes.support.limits.bytes: "256KB" is not a size; write a whole number with B, KiB, MiB or GiB: 256KiB`},
 	{"    risk:", "    limits: {rows: »0}\n    risk:", `scopes.support.limits.rows: 0 is too small; write 1 to 1000000`},
@@ -114,6 +114,8 @@ var refused = []struct{ old, new, want string }{
 	{"user: sallyport", "user: sallyport, tls: »off", `targets.orders-db.postgres.tls: off is accepted on loopback only, and db.internal is not; write verify-full`},
 	{"user: sallyport", "user: sallyport, tls: »prefer", `targets.orders-db.postgres.tls: "prefer" is not one of verify-full, verify-ca, require, off`},
 	{"class: us_ssn", "class: »US SSN", `targets.orders-db.columns.customers.ssn.class: "US SSN" cannot be a class; write a word like email or us_ssn: lower case, digits, _`},
+	{"mask: redact", "»mask:", `targets.orders-db.columns.customers.ssn.mask: is empty; give it a value or remove the key`},
+	{"mask: redact", "»mask: ~", `targets.orders-db.columns.customers.ssn.mask: is empty; give it a value or remove the key`},
 	{"mask: redact", "mask: »hash", `targets.orders-db.columns.customers.ssn.mask: "hash" is not one of redact, pseudonym, partial, null`},
 	{"customers.ssn:", "»ssn:", `targets.orders-db.columns.ssn: "ssn" is not a column; write table.column or schema.table.column`},
 	{"  orders-db:\n", "  »empty: {environment: production}\n  orders-db:\n", `targets.empty: has no address; add one of postgres, ssh, http`},
@@ -134,6 +136,7 @@ var refused = []struct{ old, new, want string }{
 	{"targets: [orders-db]", "targets: »orders-db", `scopes.support.targets: this has to be a list of targets, [orders-db], or what they are, {environment: production}`},
 	{"targets: [orders-db]", "targets: {»env: production}", `scopes.support.targets.env: unknown key; known here: environment, labels`},
 	{"    risk:", "    objects: {allow: [»orders]}\n    risk:", `scopes.support.objects.allow[0]: "orders" is not an object; write "schema.name", or "schema.*" for all of a schema`},
+	{"    risk:", "    objects: {deny: [»\"\"]}\n    risk:", `scopes.support.objects.deny[0]: is empty; give it a value or remove the key`},
 	{"    risk:", "    objects: {deny: [»app.sec*]}\n    risk:", `scopes.support.objects.deny[0]: "app.sec*" is not an object; write "schema.name", or "schema.*" for all of a schema`},
 	{"    risk:", "    deny:\n      - {»when: {}, reason: no}\n    risk:", `scopes.support.deny[0].when: is empty, which would refuse every call; name effects or objects`},
 	{"    risk:", "    operations: [»FETCH /x]\n    risk:", `scopes.support.operations[0]: "FETCH" is not a method; write one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or * for any`},
@@ -141,6 +144,7 @@ var refused = []struct{ old, new, want string }{
 	{"    risk:", "    commands: [»cat | sh]\n    risk:", `scopes.support.commands[0]: "cat | sh" has quotes, patterns or operators; write a program and perhaps its first words: "systemctl status"`},
 	{"    risk:", "    headers: [»Cookie]\n    risk:", `scopes.support.headers[0]: an agent never sets Cookie; remove it`},
 	{"    risk:", "    not_understood: »allow\n    risk:", `scopes.support.not_understood: "allow" is not one of deny, ask`},
+	{"state:", "masking: {detect: {off: [»secret]}}\nstate:", `masking.detect.off[0]: what the gateway itself holds is always hidden; remove it`},
 	{"state:", "masking: {detect: {off: [»ipv5]}}\nstate:", `masking.detect.off[0]: there is no detector "ipv5"; did you mean ipv4?`},
 }
 

@@ -122,13 +122,35 @@ func TestDisabledDetectors(t *testing.T) {
 		"{}":                        nil,
 		"{off: [ipv4]}":             {"ipv4"},
 		"{default: on, off: [jwt]}": {"jwt"},
-		"{default: off}":            {"email", "ipv4", "jwt", "payment_card", "private_key", "us_ssn"},
-		"{default: off, on: [email, private_key]}": {"ipv4", "jwt", "payment_card", "us_ssn"},
+		"{default: off}":            configs.Detectors(),
+		"{default: off, on: [email, private_key]}": {"api_key", "iban", "ipv4", "jwt", "password", "payment_card", "us_itin", "us_ssn"},
 	} {
 		f := changed(t, "state:", "masking: {detect: "+detect+"}\nstate:")
 		if diff := cmp.Diff(want, f.Masking.Detect.Disabled()); diff != "" {
 			t.Errorf("%s: %s", detect, diff)
 		}
+	}
+}
+
+func TestTheWordNullIsAMask(t *testing.T) {
+	for _, text := range []string{"mask: null", `mask: "null"`} {
+		if got := changed(t, "mask: redact", text).Targets["orders-db"].Columns["customers.ssn"].Mask; got != "null" {
+			t.Errorf("%s is read as %q", text, got)
+		}
+	}
+}
+
+func TestLineEndsOfWindows(t *testing.T) {
+	parsed(t, strings.ReplaceAll(whole, "\n", "\r\n"))
+	p := parseBad(t, strings.ReplaceAll(strings.Replace(whole, "count: 1", "count: 0", 1), "\n", "\r\n"))
+	if len(p) != 1 || p[0].Line != 23 || p[0].Column != 36 {
+		t.Error(p)
+	}
+}
+
+func TestObjectPatternsThatPolicyUnderstands(t *testing.T) {
+	for _, list := range []string{`allow: ["*"]`, `allow: ["app.*", "*.orders", "db.app.orders"]`, `allow: ['public."odd.name"', '"Odd".x']`, "deny: [secrets]"} {
+		changed(t, "    risk:", "    objects: {"+list+"}\n    risk:")
 	}
 }
 

@@ -86,7 +86,13 @@ func (g *generator) value(t reflect.Type, f field) object {
 	case t == reflect.TypeFor[Selector]():
 		return object{"oneOf": []object{{"type": "array", "items": object{"type": "string"}, "minItems": 1, "uniqueItems": true}, g.reference(t)}}
 	case isScalar(t) && len(f.enum) > 0, t == reflect.TypeFor[slog.Level]():
-		return object{"enum": f.enum}
+		words := []any{}
+		for _, w := range f.enum {
+			if words = append(words, w); w == "null" {
+				words = append(words, nil) // as YAML reads the word without quotes
+			}
+		}
+		return object{"enum": words}
 	case t.Kind() == reflect.String:
 		return text(`^\S(.*\S)?$`)
 	case t.Kind() == reflect.Bool:

@@ -3,9 +3,9 @@ package configs
 // Scope allows somebody something on some targets. When several match: a deny rule in any of them wins; otherwise one single
 // scope must cover the whole call, and its limits hold.
 type Scope struct {
-	// Who the scope is for. Refused when it names nobody.
+	// Who are the callers it is for. Refused when it names nobody.
 	Who Who `yaml:"who" check:"required"`
-	// Targets by name ([orders-db, billing]) or by what they are ({environment: production, labels: [eu]}).
+	// Targets are given by name ([orders-db, billing]) or by what they are ({environment: production, labels: [eu]}).
 	Targets Selector `yaml:"targets" check:"required"`
 	// Allow lists the effects that are covered. define is schema, configuration and packages; admin is roles, privileges and
 	// the server. What is not understood has none of them.
@@ -38,11 +38,12 @@ type Scope struct {
 	BreakGlass *BreakGlass `yaml:"break_glass" check:"later"`
 }
 
-// Who names principals. One match in any of the lists that are present is enough within a list; every list that is present must match.
+// Who names callers. One matches when groups or subjects names it (one of either is enough) and, where agents or clients are
+// given, each of these names it as well; agents or clients alone are enough too. Everything is compared exactly.
 type Who struct {
 	// Groups of the subject, from the issuer's groups claim.
 	Groups []string `yaml:"groups"`
-	// Subjects are sub claims.
+	// Subjects are sub claims, of any issuer, or of one: "https://login.example.com#sub".
 	Subjects []string `yaml:"subjects"`
 	// Agents are agent names from the token.
 	Agents []string `yaml:"agents"`
@@ -54,29 +55,30 @@ type Who struct {
 type Selector struct {
 	// Names of targets.
 	Names []string `yaml:"-"`
-	// Environment of the targets.
+	// Environment is that of the targets.
 	Environment string `yaml:"environment"`
-	// Labels that the targets carry, all of them.
+	// Labels are carried by the targets, all of them.
 	Labels []string `yaml:"labels"`
 }
 
-// Objects narrows what a scope covers in a database: names as schema.name, "*" as the last part for all of a schema.
+// Objects narrows what a scope covers in a database: names as schema.name, "*" for one whole part (schema.* is all of a schema), double
+// quotes around a part that holds a dot.
 type Objects struct {
 	// Allow: only these. Absent: all.
 	Allow []string `yaml:"allow"`
-	// Deny: not these, whatever allow says.
+	// Deny: not these, whatever allow says. A name without a schema is that name in every schema.
 	Deny []string `yaml:"deny"`
 }
 
-// Limits of one call. Zero is the tool's own maximum.
+// Limits are the bounds of one call. Absent: the tool's own maximum. In Go, zero is absent.
 type Limits struct {
 	// Rows of a result; more is answered with the rows up to here and truncated.
 	Rows int `yaml:"rows" min:"1" max:"1000000"`
 	// Bytes of a result.
-	Bytes Size `yaml:"bytes" min:"1KiB" max:"1GiB"`
-	// Time the call may run on the target.
-	Time Duration `yaml:"time" min:"100ms" max:"1h"`
-	// AffectedRows a statement may change; more is rolled back.
+	Bytes Size `yaml:"bytes" min:"1B" max:"1GiB"`
+	// Time is how long the call may run on the target.
+	Time Duration `yaml:"time" min:"10ms" max:"1h"`
+	// AffectedRows is how many rows a statement may change; more is rolled back.
 	AffectedRows int `yaml:"affected_rows" min:"1"`
 }
 
@@ -86,7 +88,7 @@ type Risk struct {
 	// Ask: from here on people are asked; 0 always asks. Not above deny.
 	Ask int `yaml:"ask" default:"40" min:"0" max:"100"`
 	// Deny: from here on the call is refused.
-	Deny int `yaml:"deny" default:"95" min:"0" max:"100"`
+	Deny int `yaml:"deny" default:"95" min:"1" max:"100"`
 }
 
 // Approval is who has to say yes.
@@ -96,7 +98,7 @@ type Approval struct {
 	// Count is how many different people have to say yes.
 	Count int `yaml:"count" default:"1" min:"1" max:"10"`
 	// Within is how long a request stays open.
-	Within Duration `yaml:"within" default:"30m" min:"1m" max:"24h"`
+	Within Duration `yaml:"within" default:"30m" min:"1s" max:"168h"`
 	// Assurance is how sure we are who answered: chat is a linked chat account or the command line with a recent login. A login
 	// in the browser (web, web_fresh) is not supported yet.
 	Assurance string `yaml:"assurance" default:"chat" enum:"chat" later:"web web_fresh"`
@@ -104,7 +106,7 @@ type Approval struct {
 
 // Deny is one rule that refuses.
 type Deny struct {
-	// When the rule applies. Every list that is present must match.
+	// When is the condition. Every list that is present must match.
 	When When `yaml:"when" check:"required"`
 	// Reason is shown to the agent.
 	Reason string `yaml:"reason" check:"required"`
@@ -112,9 +114,9 @@ type Deny struct {
 
 // When is the condition of a deny rule. Refused when it is empty: it would refuse everything.
 type When struct {
-	// Effects of the call.
+	// Effects are those of the call; one is enough.
 	Effects []string `yaml:"effects" enum:"read write define admin"`
-	// Objects the call touches, as in objects of the scope.
+	// Objects are what the call touches, written as in objects of the scope; one is enough.
 	Objects []string `yaml:"objects"`
 }
 
@@ -122,6 +124,6 @@ type When struct {
 type BreakGlass struct {
 	// Role that may use it.
 	Role string `yaml:"role" check:"required"`
-	// For how long.
+	// For is how long it lasts.
 	For Duration `yaml:"for"`
 }

@@ -152,6 +152,7 @@ func (s *Store) shut() error {
 		close(s.writer.stop)
 		<-s.writer.done
 		s.writer.health.stopTimer()
+		errs = append(errs, s.writer.statements.close())
 	}
 	if s.readers != nil {
 		errs = append(errs, s.readers.Close())

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +32,18 @@ func prepare(ctx context.Context, conn *sql.Conn) (s statements, err error) {
 		}
 	}
 	return s, nil
+}
+
+// close must come before the connection is closed: while a statement is left, SQLite keeps the connection and does not fold the
+// write-ahead log into the database.
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range []*sql.Stmt{s.entry, s.tree, s.key, s.keyOf, s.intent, s.settle} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // transaction is what one business transaction sees while the writer runs it. Only the writer's goroutine touches it.

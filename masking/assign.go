@@ -70,17 +70,25 @@ func (s *scan) assign(a *assignment, i, end int) {
 func (s *scan) named(src []byte) {
 	for i := range assigned {
 		a := &assigned[i]
-		if a.after || len(src) < a.min || notSecret(src) || a.strict && !looksRandom(src) {
+		if len(src) < a.min || notSecret(src) || a.strict && !looksRandom(src) {
 			continue
 		}
-		name := bytes.TrimSuffix([]byte(a.name), []byte("="))
-		for k := 0; k+len(name) <= len(s.key); k++ {
-			if hasFold([]byte(s.key), k, string(name)) && !a.describes([]byte(s.key[k+len(name):])) {
-				s.add(0, len(src), kindPassword)
-				return
-			}
+		if a.named([]byte(s.key)) {
+			s.add(0, len(src), kindPassword)
+			return
 		}
 	}
+}
+
+// named reports whether key names such a value.
+func (a *assignment) named(key []byte) bool {
+	name := strings.TrimRight(a.name, "=:")
+	for k := 0; !a.after && k+len(name) <= len(key); k++ {
+		if hasFold(key, k, name) && !a.describes(key[k+len(name):]) {
+			return true
+		}
+	}
+	return false
 }
 
 // aboutSecrets are the last words of names that tell something about a secret and do not hold it: password_changed_at.

@@ -6,6 +6,10 @@ var cardGroups = [][]int{{4, 4, 4, 4}, {4, 6, 5}, {4, 6, 4}, {4, 4, 4, 4, 3}, {4
 // groupedCard looks for a card number written in groups, the first of which begins at p. One separator throughout; real
 // groupings only: "2024-01-15" has none.
 func (s *scan) groupedCard(r region, p int) {
+	first := run(s.src[:r.end], p, digit)
+	if first+4 >= r.end || run(s.src[:first+5], first+1, digit) != first+5 {
+		return // no second group of at least four
+	}
 	var lens [6]int
 	var digits [24]byte
 	n, total := 0, 0

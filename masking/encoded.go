@@ -1,10 +1,13 @@
 package masking
 
+import "unicode/utf8"
+
 // Text in base64 or hexadecimal is undone, searched, and hidden as a whole when there is something in it.
 
 const (
-	minRun   = 12 // shorter stretches encode less than the shortest thing looked for
-	maxDepth = 3
+	minRun     = 12 // shorter stretches encode less than the shortest thing looked for
+	minDecoded = 6  // a@b.io
+	maxDepth   = 3
 )
 
 const encodedByte = base64std | base64url
@@ -46,35 +49,53 @@ func (s *scan) open(src []byte, i int) int {
 	for end < len(src) && src[end] == '=' && end-i-len(body) < 2 {
 		end++
 	}
-	// A stretch may begin with something that is not part of it: \x, 0x, a name and an underscore.
-	for skip := 0; skip < 4 && skip < len(body); skip++ {
-		s.plain = appendBase64(s.plain[:0], body[skip:])
-		if s.holds(i, end) {
-			return end
-		}
-	}
-	for skip := 0; skip < 4 && skip < len(body); skip++ {
-		s.plain = appendHex(s.plain[:0], body[skip:])
-		if s.holds(i, end) {
-			return end
-		}
+	if s.opens(body) {
+		s.add(i, end, s.inside)
 	}
 	return end
 }
 
-// holds searches s.plain and hides src[start:end], of which it was decoded, when there is something in it.
-func (s *scan) holds(start, end int) bool {
-	if len(s.plain) < 6 {
+// opens reports whether body decodes to something to hide, and leaves its kind in s.inside. The encoded part may begin
+// after something else: \x, 0x, or a name and a joining character.
+func (s *scan) opens(body []byte) bool {
+	for skip := range min(4, len(body)) {
+		if s.holds(appendBase64(s.plain[:0], body[skip:])) {
+			return true
+		}
+		if skip <= 2 && s.holds(appendHex(s.plain[:0], body[skip:])) {
+			return true
+		}
+	}
+	tries := 0
+	for k := 3; k < len(body)-minRun && k < 64 && tries < 4; k++ {
+		if isAlnum(body[k]) {
+			continue
+		}
+		tries++
+		if s.holds(appendBase64(s.plain[:0], body[k+1:])) || s.holds(appendHex(s.plain[:0], body[k+1:])) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds searches what was decoded. Other bytes than text decode to text for a few bytes only.
+func (s *scan) holds(plain []byte) bool {
+	s.plain = plain
+	for len(plain) > 0 && plain[len(plain)-1] >= utf8.RuneSelf && !utf8.Valid(plain) {
+		plain = plain[:len(plain)-1] // a character that was cut, or the first byte of what is no text
+	}
+	if len(plain) < minDecoded || s.t.next(plain, 0) >= len(plain) && nextRun(plain, 0) < 0 || !utf8.Valid(plain) {
 		return false
 	}
 	inner := borrow(s.t, "")
+	defer inner.release()
 	inner.depth = s.depth + 1
-	found := inner.find(s.plain)
-	if found {
-		s.add(start, end, inner.spans[0].kind)
+	if !inner.find(plain) {
+		return false
 	}
-	inner.release()
-	return found
+	s.inside = inner.spans[0].kind
+	return true
 }
 
 // wrapped returns the end of the stretch at i, continued over line ends when its lines are as long as encoders make them.

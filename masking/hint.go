@@ -37,3 +37,17 @@ func names(text []byte, words []string) bool {
 }
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
+
+// tells reports whether the name of a JSON member says something that a detector wants to know of its value.
+func tells(name string) bool {
+	b := []byte(name)
+	if names(b, ssnWords) || names(b, cardWords) || names(b, ipWords) {
+		return true
+	}
+	for i := range assigned {
+		if assigned[i].named(b) {
+			return true
+		}
+	}
+	return false
+}

@@ -37,6 +37,7 @@ type document struct {
 	at    int // next byte of src to be read
 	dst   []byte
 	plain []byte
+	keys  map[string]string // names seen, and what they tell
 }
 
 // value copies the next value, which is that of the member key, or of one inside it.
@@ -50,7 +51,7 @@ func (w *document) value(key string) {
 				w.byte()
 				w.blanks()
 			}
-			name := w.text("")
+			name := w.name(w.text(""))
 			w.blanks()
 			w.byte() // the colon
 			w.value(name)
@@ -87,8 +88,8 @@ func (w *document) blanks() {
 	}
 }
 
-// text copies the next string, masked, and returns what it was when it is the name of a member.
-func (w *document) text(key string) string {
+// text copies the next string, masked, and returns what it was until the next call.
+func (w *document) text(key string) []byte {
 	start := w.at + 1
 	end := start
 	escaped := false
@@ -106,7 +107,7 @@ func (w *document) text(key string) string {
 		w.dst = append(w.dst, '"')
 		w.dst = w.mask.text(w.dst, body, key)
 		w.dst = append(w.dst, '"')
-		return w.name(body, key)
+		return body
 	}
 	w.plain = appendUnescaped(w.plain[:0], body)
 	masked := w.mask.text(nil, w.plain, key)
@@ -115,15 +116,28 @@ func (w *document) text(key string) string {
 	} else {
 		w.dst = appendQuoted(w.dst, masked)
 	}
-	return w.name(w.plain, key)
+	return w.plain
 }
 
-// name returns a member's name as long as it can tell anything.
-func (w *document) name(b []byte, key string) string {
-	if key != "" || len(b) > 64 {
+// name returns a member's name when it can tell something about its value, else "". Most documents repeat few names.
+func (w *document) name(b []byte) string {
+	if len(b) > 64 {
 		return ""
 	}
-	return string(b)
+	if told, ok := w.keys[string(b)]; ok {
+		return told
+	}
+	name, told := string(b), ""
+	if tells(name) {
+		told = name
+	}
+	if w.keys == nil {
+		w.keys = map[string]string{}
+	}
+	if len(w.keys) < 1000 { // a document may use values as names
+		w.keys[name] = told
+	}
+	return told
 }
 
 // number copies the next number, or null in its place.

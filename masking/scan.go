@@ -28,6 +28,7 @@ type scan struct {
 	view, spare view
 	round       []byte // the text of the next round
 	plain       []byte // an unescaped JSON string, a decoded segment
+	inside      kind   // what a decoded stretch held
 	found       [kinds]int64
 }
 
@@ -74,6 +75,10 @@ func (s *scan) pass(src []byte) {
 		if b.flags != 0 {
 			if b.flags&flagDigits != 0 && i >= s.digitsDone && i+1 < len(src) && (isDigit(src[i]) || isDigit(src[i+1])) {
 				s.numbers(i)
+				if skip := (s.digitsDone - i) &^ 1; !s.t.numeric && skip > 2 && i+skip < len(src) {
+					i += skip - 2 // on to the pair that holds the byte after the numbers
+					continue
+				}
 			}
 			if b.flags&flagAt != 0 {
 				if src[i] == '@' {

@@ -1,6 +1,9 @@
 package masking
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // A table says where in a text something may begin. The scanner looks at every second pair of adjacent bytes, so that
 // clean text costs one look-up per two bytes: any single byte of interest stands in one of the pairs looked at, and so
@@ -10,6 +13,8 @@ type table struct {
 	pair    [1 << 16]uint8 // bucket of the pair b0 | b1<<8; 0: nothing can be here
 	buckets []bucket       // at most 256
 	off     [kinds]bool
+	// numeric: a literal is filed under a pair of digits and their separators, so that numbers cannot be skipped.
+	numeric bool
 }
 
 // bucket is what a pair may belong to. Pairs may share one, so whoever is called looks again.
@@ -79,6 +84,7 @@ func newTable(off [kinds]bool, secrets []literal) *table {
 		if next == len(t.buckets) {
 			t.buckets = append(t.buckets, bucket{})
 		}
+		t.numeric = t.numeric || inNumber(byte(p)) && inNumber(byte(p>>8))
 		b := &t.buckets[next]
 		b.flags |= flag[p]
 		b.places = append(b.places, list...)
@@ -93,7 +99,7 @@ func enter(places map[uint16][]place, l *literal) {
 	for parity := range 2 {
 		best := -1
 		for o := parity; o+2 <= len(l.text); o += 2 {
-			if best < 0 || commonness(l.text[o])*commonness(l.text[o+1]) < commonness(l.text[best])*commonness(l.text[best+1]) {
+			if best < 0 || commonness(l.text[o:]) < commonness(l.text[best:]) {
 				best = o
 			}
 		}
@@ -113,21 +119,30 @@ func cases(c byte, fold bool) []byte {
 	return []byte{c}
 }
 
-// commonness of a byte in prose, JSON and logs, roughly.
-func commonness(c byte) int {
-	switch {
-	case c == ' ':
-		return 12
-	case c == 'e' || c == 't' || c == 'a' || c == 'o' || c == 'i' || c == 'n' || c == 's' || c == 'r':
-		return 10
-	case 'a' <= c && c <= 'z', isDigit(c):
-		return 6
-	case c == '"' || c == ',' || c == '-' || c == '.' || c == ':' || c == '/' || c == '=':
-		return 5
-	case 'A' <= c && c <= 'Z', c == '_':
-		return 2
+// inNumber reports whether c may stand inside a region of numbers.
+func inNumber(c byte) bool { return isDigit(c) || separates(c) }
+
+// commonness of the pair that begins text in prose, JSON and logs, roughly. Pairs inside numbers are the last choice.
+func commonness(text string) int {
+	c := 1
+	if inNumber(text[0]) && inNumber(text[1]) {
+		c = 1000
 	}
-	return 1
+	for _, b := range []byte(text[:2]) {
+		switch {
+		case b == ' ':
+			c *= 12
+		case strings.IndexByte("etaoinsr", b) >= 0:
+			c *= 10
+		case 'a' <= b && b <= 'z', isDigit(b):
+			c *= 6
+		case strings.IndexByte("\",-.:/=", b) >= 0:
+			c *= 5
+		case isUpper(b), b == '_':
+			c *= 2
+		}
+	}
+	return c
 }
 
 // next returns the first offset from i on, in steps of two, whose pair is in the table, or len(src) or more.

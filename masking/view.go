@@ -151,10 +151,10 @@ func fold(out, src []byte) ([]byte, int) {
 		}
 		return append(out, byte('0'+(r-zero)%10)), n
 	}
-	for _, b := range norm.NFKC.Append(nil, src[:n]...) {
-		out = append(out, b)
+	if d := norm.NFKD.Properties(src).Decomposition(); d != nil {
+		return append(out, d...), n
 	}
-	return out, n
+	return append(out, src[:n]...), n
 }
 
 // digitValue is for the blocks of digits that stand next to other digits: the mathematical ones.

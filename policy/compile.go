@@ -7,7 +7,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -50,9 +49,11 @@ func baseModules() (modules, error) {
 	if err != nil {
 		return m, err
 	}
-	if err := json.Unmarshal(points, &m.points); err != nil {
-		return m, fmt.Errorf("policy: rego/points.json: %w", err)
+	t, err := readTable(points)
+	if err != nil {
+		return m, err
 	}
+	m.points = t.document()
 	return m, nil
 }
 
@@ -142,9 +143,9 @@ func scopeDocument(s Scope) map[string]any {
 		rules = append(rules, r)
 	}
 	return map[string]any{
-		"name": s.Name, "allow": s.Allow, "not_understood_ask": s.NotUnderstoodAsk, "ask": s.Risk.Ask, "deny": s.Risk.Deny,
+		"name": s.Name, "allow": set(s.Allow), "not_understood_ask": s.NotUnderstoodAsk, "ask": s.Risk.Ask, "deny": s.Risk.Deny,
 		"limits": s.Limits, "approval": s.Approval, "rules": rules,
-		"objects": map[string]any{"all": len(s.ObjectsAllow) == 0, "allow": newPatterns(s.ObjectsAllow), "deny": newDenyPatterns(s.ObjectsDeny)},
+		"objects": map[string]any{"unrestricted": len(s.ObjectsAllow)+len(s.ObjectsDeny) == 0, "all": len(s.ObjectsAllow) == 0, "allow": newPatterns(s.ObjectsAllow), "deny": newDenyPatterns(s.ObjectsDeny)},
 	}
 }
 

@@ -81,7 +81,7 @@ func randomScopes(r *rand.Rand) []Scope {
 	}
 	var scopes []Scope
 	for _, name := range []string{"a", "b", "c"}[:1+r.Intn(3)] {
-		s := named(name, asking(r.Intn(60), 60+r.Intn(42)), needing(1+r.Intn(3)))
+		s := scoped(name, asking(r.Intn(60), 60+r.Intn(42)), needing(1+r.Intn(3)))
 		s.Allow = append(pick(effects...), effects[r.Intn(4)])
 		s.ObjectsAllow = pick("public.orders", "app.*", "*", "*.secrets")
 		s.ObjectsDeny = pick("app.secrets", "public.x")

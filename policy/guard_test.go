@@ -85,7 +85,7 @@ func TestGuardsHoldWhateverRegoSays(t *testing.T) {
 
 // A deny rule of another scope that matches holds as well.
 func TestGuardDenyRuleOfAnotherScope(t *testing.T) {
-	e := hostile(t, says("allow", "null"), onCall(), named("other", allowing("admin"), forbidding("x", nil, nil)))
+	e := hostile(t, says("allow", "null"), onCall(), scoped("other", allowing("admin"), forbidding("x", nil, nil)))
 	if d := decide(t, e, call()); d.Verdict != Deny || d.Rule != "deny:x" {
 		t.Errorf("%+v", d)
 	}

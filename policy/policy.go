@@ -77,6 +77,7 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	if d, err = guard(d, in, matching); err != nil {
 		return Decision{}, fmt.Errorf("policy: decision about call %s: %w", in.Call.ID, err)
 	}
+	d.Reasons = slices.DeleteFunc(d.Reasons, func(r Reason) bool { return r.Points == 0 && r.Text == "" }) // ratings that count nothing
 	slices.SortStableFunc(d.Reasons, inOrder)
 	d.Revision = e.revision
 	return d, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func named(name string, changes ...func(*Scope)) Scope {
+func scoped(name string, changes ...func(*Scope)) Scope {
 	return onCall(append([]func(*Scope){func(s *Scope) { s.Name = name }}, changes...)...)
 }
 
@@ -49,55 +49,55 @@ func TestSeveralScopes(t *testing.T) {
 		scope   string
 		rule    string
 	}{
-		{"nobody's scope", []Scope{named("a", forGroup("dba"))}, call(), Deny, "", "no-scope"},
-		{"another target's scope", []Scope{named("a", func(s *Scope) { s.Targets = []string{"dev-db"} })}, call(), Deny, "", "no-scope"},
-		{"a target nobody configured", []Scope{named("a")}, call(func(in *Input) { in.Target.Name = "nowhere" }), Deny, "", "no-scope"},
-		{"effect in no scope", []Scope{named("a", allowing("read")), named("b", allowing("define"))}, call(update), Deny, "", "guard:effect"},
-		{"one of two allows the effect", []Scope{named("a", allowing("read")), named("b", allowing("read", "write"))}, call(update, rows(1, 9)), Ask, "b", "score"},
-		{"effects are not a ladder", []Scope{named("a", allowing("admin", "define"))}, call(update), Deny, "", "guard:effect"},
-		{"objects split over two scopes", []Scope{named("a", only("public.orders")), named("b", only("public.customers"))}, call(two), Deny, "", "no-scope"},
-		{"objects in one of two scopes", []Scope{named("a", only("public.orders")), named("b", only("public.customers", "public.orders"))}, call(two), Allow, "b", "score"},
-		{"effect in one, object in the other", []Scope{named("a", allowing("read")), named("b", allowing("write"), only("app.*"))}, call(update), Deny, "", "no-scope"},
-		{"objects deny wins over objects allow", []Scope{named("a", only("*"), except("public.orders"))}, call(), Deny, "", "no-scope"},
-		{"objects deny narrows its own scope only", []Scope{named("a", except("public.orders")), named("b")}, call(), Allow, "b", "score"},
-		{"a deny rule wins everywhere", []Scope{named("a"), named("b", allowing("admin"), forbidding("orders", nil, []string{"public.orders"}))}, call(), Deny, "", "deny:orders"},
-		{"a deny rule of a scope that is not for the caller", []Scope{named("a"), named("b", forGroup("dba"), forbidding("x", nil, nil))}, call(), Allow, "a", "score"},
-		{"a deny rule needs both conditions", []Scope{named("a", forbidding("x", []string{"write"}, []string{"public.orders"}))}, call(), Allow, "a", "score"},
-		{"a deny rule on an effect", []Scope{named("a", forbidding("x", []string{"write"}, nil))}, call(update), Deny, "", "deny:x"},
-		{"a deny rule on what a write reads", []Scope{named("a", forbidding("x", []string{"read"}, []string{"public.customers"}))}, call(update, two), Deny, "", "deny:x"},
-		{"the first deny rule by name is named", []Scope{named("a", forbidding("y", nil, nil)), named("b", forbidding("x", nil, nil))}, call(), Deny, "", "deny:x"},
-		{"a deny rule without a name", []Scope{named("a", forbidding("", nil, nil))}, call(), Deny, "", "deny:a/1"},
-		{"an approval does not lift a deny rule", []Scope{named("a", asking(0, 95), forbidding("x", nil, nil))}, call(approved(9)), Deny, "", "deny:x"},
-		{"allow before ask", []Scope{named("a", asking(0, 95)), named("b")}, call(), Allow, "b", "score"},
-		{"ask before deny", []Scope{named("a", asking(0, 1)), named("b", asking(0, 95))}, call(), Ask, "b", "score"},
-		{"allow before deny", []Scope{named("a", asking(0, 1)), named("b")}, call(), Allow, "b", "score"},
-		{"fewer approvers", []Scope{named("a", needing(3)), named("b", needing(2)), named("c", needing(2))}, call(update), Ask, "b", "score"},
-		{"then by name", []Scope{named("b"), named("a"), named("c")}, call(), Allow, "a", "score"},
-		{"by name whatever the approvers, when allowed", []Scope{named("a", needing(3)), named("b", needing(1))}, call(), Allow, "a", "score"},
-		{"an approval is of the scope that asked", []Scope{named("a", needing(3)), named("b", needing(2))}, call(update, approved(2)), Allow, "b", "approved"},
-		{"too few votes", []Scope{named("a", needing(2))}, call(update, approved(1)), Ask, "a", "score"},
-		{"an approval that is not one", []Scope{named("a")}, call(update, func(in *Input) { in.Approval = &Approval{State: "pending", Votes: 5} }), Ask, "a", "score"},
-		{"an approval does not lift a score", []Scope{named("a")}, call(update, unbounded, approved(9)), Deny, "a", "score"},
-		{"ask 0 always asks", []Scope{named("a", asking(0, 95))}, call(), Ask, "a", "score"},
-		{"ask without approvers", []Scope{named("a", nobodyAsked)}, call(update), Deny, "a", "no-approvers"},
-		{"ask with an empty list of approvers", []Scope{named("a", func(s *Scope) { s.Approval.From = nil })}, call(update), Deny, "a", "no-approvers"},
-		{"ask without approvers, another asks", []Scope{named("a", nobodyAsked), named("b")}, call(update), Ask, "b", "score"},
-		{"thresholds absent", []Scope{named("a", asking(0, 0))}, call(), Allow, "a", "score"},
-		{"thresholds absent, unbounded", []Scope{named("a", asking(0, 0))}, call(update, unbounded), Deny, "a", "score"},
+		{"nobody's scope", []Scope{scoped("a", forGroup("dba"))}, call(), Deny, "", "no-scope"},
+		{"another target's scope", []Scope{scoped("a", func(s *Scope) { s.Targets = []string{"dev-db"} })}, call(), Deny, "", "no-scope"},
+		{"a target nobody configured", []Scope{scoped("a")}, call(func(in *Input) { in.Target.Name = "nowhere" }), Deny, "", "no-scope"},
+		{"effect in no scope", []Scope{scoped("a", allowing("read")), scoped("b", allowing("define"))}, call(update), Deny, "", "guard:effect"},
+		{"one of two allows the effect", []Scope{scoped("a", allowing("read")), scoped("b", allowing("read", "write"))}, call(update, rows(1, 9)), Ask, "b", "score"},
+		{"effects are not a ladder", []Scope{scoped("a", allowing("admin", "define"))}, call(update), Deny, "", "guard:effect"},
+		{"objects split over two scopes", []Scope{scoped("a", only("public.orders")), scoped("b", only("public.customers"))}, call(two), Deny, "", "no-scope"},
+		{"objects in one of two scopes", []Scope{scoped("a", only("public.orders")), scoped("b", only("public.customers", "public.orders"))}, call(two), Allow, "b", "score"},
+		{"effect in one, object in the other", []Scope{scoped("a", allowing("read")), scoped("b", allowing("write"), only("app.*"))}, call(update), Deny, "", "no-scope"},
+		{"objects deny wins over objects allow", []Scope{scoped("a", only("*"), except("public.orders"))}, call(), Deny, "", "no-scope"},
+		{"objects deny narrows its own scope only", []Scope{scoped("a", except("public.orders")), scoped("b")}, call(), Allow, "b", "score"},
+		{"a deny rule wins everywhere", []Scope{scoped("a"), scoped("b", allowing("admin"), forbidding("orders", nil, []string{"public.orders"}))}, call(), Deny, "", "deny:orders"},
+		{"a deny rule of a scope that is not for the caller", []Scope{scoped("a"), scoped("b", forGroup("dba"), forbidding("x", nil, nil))}, call(), Allow, "a", "score"},
+		{"a deny rule needs both conditions", []Scope{scoped("a", forbidding("x", []string{"write"}, []string{"public.orders"}))}, call(), Allow, "a", "score"},
+		{"a deny rule on an effect", []Scope{scoped("a", forbidding("x", []string{"write"}, nil))}, call(update), Deny, "", "deny:x"},
+		{"a deny rule on what a write reads", []Scope{scoped("a", forbidding("x", []string{"read"}, []string{"public.customers"}))}, call(update, two), Deny, "", "deny:x"},
+		{"the first deny rule by name is named", []Scope{scoped("a", forbidding("y", nil, nil)), scoped("b", forbidding("x", nil, nil))}, call(), Deny, "", "deny:x"},
+		{"a deny rule without a name", []Scope{scoped("a", forbidding("", nil, nil))}, call(), Deny, "", "deny:a/1"},
+		{"an approval does not lift a deny rule", []Scope{scoped("a", asking(0, 95), forbidding("x", nil, nil))}, call(approved(9)), Deny, "", "deny:x"},
+		{"allow before ask", []Scope{scoped("a", asking(0, 95)), scoped("b")}, call(), Allow, "b", "score"},
+		{"ask before deny", []Scope{scoped("a", asking(0, 1)), scoped("b", asking(0, 95))}, call(), Ask, "b", "score"},
+		{"allow before deny", []Scope{scoped("a", asking(0, 1)), scoped("b")}, call(), Allow, "b", "score"},
+		{"fewer approvers", []Scope{scoped("a", needing(3)), scoped("b", needing(2)), scoped("c", needing(2))}, call(update), Ask, "b", "score"},
+		{"then by name", []Scope{scoped("b"), scoped("a"), scoped("c")}, call(), Allow, "a", "score"},
+		{"by name whatever the approvers, when allowed", []Scope{scoped("a", needing(3)), scoped("b", needing(1))}, call(), Allow, "a", "score"},
+		{"an approval is of the scope that asked", []Scope{scoped("a", needing(3)), scoped("b", needing(2))}, call(update, approved(2)), Allow, "b", "approved"},
+		{"too few votes", []Scope{scoped("a", needing(2))}, call(update, approved(1)), Ask, "a", "score"},
+		{"an approval that is not one", []Scope{scoped("a")}, call(update, func(in *Input) { in.Approval = &Approval{State: "pending", Votes: 5} }), Ask, "a", "score"},
+		{"an approval does not lift a score", []Scope{scoped("a")}, call(update, unbounded, approved(9)), Deny, "a", "score"},
+		{"ask 0 always asks", []Scope{scoped("a", asking(0, 95))}, call(), Ask, "a", "score"},
+		{"ask without approvers", []Scope{scoped("a", nobodyAsked)}, call(update), Deny, "a", "no-approvers"},
+		{"ask with an empty list of approvers", []Scope{scoped("a", func(s *Scope) { s.Approval.From = nil })}, call(update), Deny, "a", "no-approvers"},
+		{"ask without approvers, another asks", []Scope{scoped("a", nobodyAsked), scoped("b")}, call(update), Ask, "b", "score"},
+		{"thresholds absent", []Scope{scoped("a", asking(0, 0))}, call(), Allow, "a", "score"},
+		{"thresholds absent, unbounded", []Scope{scoped("a", asking(0, 0))}, call(update, unbounded), Deny, "a", "score"},
 
-		{"not understood", []Scope{named("a")}, call(notUnderstood), Deny, "", "guard:not-understood"},
-		{"not understood, people look", []Scope{named("a", asksNotUnderstood)}, call(notUnderstood), Ask, "a", "guard:not-understood"},
-		{"not understood, people looked", []Scope{named("a", asksNotUnderstood)}, call(notUnderstood, approved(1)), Allow, "a", "approved"},
-		{"not understood, nobody to look", []Scope{named("a", asksNotUnderstood, nobodyAsked)}, call(notUnderstood), Deny, "a", "no-approvers"},
-		{"not understood, approved, but not by this scope's wish", []Scope{named("a")}, call(notUnderstood, approved(9)), Deny, "", "guard:not-understood"},
-		{"not understood, outside the objects", []Scope{named("a", asksNotUnderstood, only("app.*"))}, call(notUnderstood), Deny, "", "no-scope"},
-		{"not understood, may be what is forbidden", []Scope{named("a", asksNotUnderstood, forbidding("x", nil, []string{"app.secrets"}))}, call(notUnderstood), Deny, "", "deny:x"},
-		{"not understood, effect known and not allowed", []Scope{named("a", asksNotUnderstood, allowing("read"))},
+		{"not understood", []Scope{scoped("a")}, call(notUnderstood), Deny, "", "guard:not-understood"},
+		{"not understood, people look", []Scope{scoped("a", asksNotUnderstood)}, call(notUnderstood), Ask, "a", "guard:not-understood"},
+		{"not understood, people looked", []Scope{scoped("a", asksNotUnderstood)}, call(notUnderstood, approved(1)), Allow, "a", "approved"},
+		{"not understood, nobody to look", []Scope{scoped("a", asksNotUnderstood, nobodyAsked)}, call(notUnderstood), Deny, "a", "no-approvers"},
+		{"not understood, approved, but not by this scope's wish", []Scope{scoped("a")}, call(notUnderstood, approved(9)), Deny, "", "guard:not-understood"},
+		{"not understood, outside the objects", []Scope{scoped("a", asksNotUnderstood, only("app.*"))}, call(notUnderstood), Deny, "", "no-scope"},
+		{"not understood, may be what is forbidden", []Scope{scoped("a", asksNotUnderstood, forbidding("x", nil, []string{"app.secrets"}))}, call(notUnderstood), Deny, "", "deny:x"},
+		{"not understood, effect known and not allowed", []Scope{scoped("a", asksNotUnderstood, allowing("read"))},
 			call(update, func(in *Input) { in.Plan.Understood = false }), Deny, "", "guard:effect"},
-		{"credentials ask", []Scope{named("a", asking(100, 101))}, call(labelled("credential")), Ask, "a", "guard:credential"},
-		{"credentials, agreed", []Scope{named("a", asking(100, 101))}, call(labelled("credential"), approved(1)), Allow, "a", "approved"},
-		{"credentials, nobody to ask", []Scope{named("a", asking(100, 101), nobodyAsked)}, call(labelled("credential")), Deny, "a", "no-approvers"},
-		{"a target that is all credentials", []Scope{named("a", asking(100, 101))}, call(func(in *Input) { in.Target.Labels = []string{"Credential"} }), Ask, "a", "guard:credential"},
+		{"credentials ask", []Scope{scoped("a", asking(100, 101))}, call(labelled("credential")), Ask, "a", "guard:credential"},
+		{"credentials, agreed", []Scope{scoped("a", asking(100, 101))}, call(labelled("credential"), approved(1)), Allow, "a", "approved"},
+		{"credentials, nobody to ask", []Scope{scoped("a", asking(100, 101), nobodyAsked)}, call(labelled("credential")), Deny, "a", "no-approvers"},
+		{"a target that is all credentials", []Scope{scoped("a", asking(100, 101))}, call(func(in *Input) { in.Target.Labels = []string{"Credential"} }), Ask, "a", "guard:credential"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func sound(t testing.TB, d Decision) {
 
 // The limits are those of the scope that covers the call, never the union.
 func TestLimitsOfTheCoveringScope(t *testing.T) {
-	e := newTestEngine(t, named("a", asking(0, 95), func(s *Scope) { s.Limits = Limits{Rows: 10000} }), named("b", func(s *Scope) { s.Limits = Limits{Rows: 5, AffectedRows: 7} }))
+	e := newTestEngine(t, scoped("a", asking(0, 95), func(s *Scope) { s.Limits = Limits{Rows: 10000} }), scoped("b", func(s *Scope) { s.Limits = Limits{Rows: 5, AffectedRows: 7} }))
 	if d := decide(t, e, call()); d.Scope != "b" || d.Limits != (Limits{Rows: 5, AffectedRows: 7}) {
 		t.Errorf("%+v", d)
 	}
@@ -173,7 +173,7 @@ func TestWho(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			e := newTestEngine(t, named("a", func(s *Scope) { s.Who = tt.who }))
+			e := newTestEngine(t, scoped("a", func(s *Scope) { s.Who = tt.who }))
 			if got := e.Visible(tt.p, "orders-db"); got != tt.want {
 				t.Errorf("visible %v, want %v", got, tt.want)
 			}
@@ -187,9 +187,9 @@ func TestWho(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	e := newTestEngine(t,
-		named("a", func(s *Scope) { s.Targets = []string{"bare-db"}; s.Allow = []string{"write", "read"} }, nobodyAsked),
-		named("b", func(s *Scope) { s.Targets = []string{"orders-db"}; s.Allow = []string{"admin"} }),
-		named("c", func(s *Scope) { s.Targets = []string{"dev-db"} }, forGroup("dba")))
+		scoped("a", func(s *Scope) { s.Targets = []string{"bare-db"}; s.Allow = []string{"write", "read"} }, nobodyAsked),
+		scoped("b", func(s *Scope) { s.Targets = []string{"orders-db"}; s.Allow = []string{"admin"} }),
+		scoped("c", func(s *Scope) { s.Targets = []string{"dev-db"} }, forGroup("dba")))
 	want := []TargetView{
 		{Name: "bare-db", Kind: "postgres", Environment: "production", Allow: []string{"read", "write"}, Limits: Limits{Rows: 500}},
 		{Name: "orders-db", Kind: "postgres", Environment: "production", Allow: []string{"admin"}, MayAsk: true, Limits: Limits{Rows: 500}},
@@ -203,16 +203,16 @@ func TestTargets(t *testing.T) {
 }
 
 func TestRevision(t *testing.T) {
-	base := newTestEngine(t, named("a"), named("b"))
-	if same := newTestEngine(t, named("b"), named("a")); same.Revision() != base.Revision() {
+	base := newTestEngine(t, scoped("a"), scoped("b"))
+	if same := newTestEngine(t, scoped("b"), scoped("a")); same.Revision() != base.Revision() {
 		t.Error("the order of scopes changes the revision")
 	}
 	for name, s := range map[string]Scope{
-		"who": named("b", forGroup("dba")), "targets": named("b", func(s *Scope) { s.Targets = s.Targets[:1] }), "allow": named("b", allowing("read")),
-		"limits": named("b", func(s *Scope) { s.Limits.Rows++ }), "risk": named("b", asking(41, 95)), "approval": named("b", needing(2)),
-		"objects": named("b", only("*")), "deny": named("b", forbidding("x", nil, nil)), "not understood": named("b", asksNotUnderstood),
+		"who": scoped("b", forGroup("dba")), "targets": scoped("b", func(s *Scope) { s.Targets = s.Targets[:1] }), "allow": scoped("b", allowing("read")),
+		"limits": scoped("b", func(s *Scope) { s.Limits.Rows++ }), "risk": scoped("b", asking(41, 95)), "approval": scoped("b", needing(2)),
+		"objects": scoped("b", only("*")), "deny": scoped("b", forbidding("x", nil, nil)), "not understood": scoped("b", asksNotUnderstood),
 	} {
-		if other := newTestEngine(t, named("a"), s); other.Revision() == base.Revision() {
+		if other := newTestEngine(t, scoped("a"), s); other.Revision() == base.Revision() {
 			t.Errorf("%s does not change the revision", name)
 		}
 	}
@@ -246,12 +246,12 @@ func TestNewRefuses(t *testing.T) {
 		{forbidding("x", nil, []string{" a.b"}), "deny[0].objects"},
 	}
 	for _, tt := range bad {
-		_, err := New(context.Background(), Config{Targets: []TargetInfo{{Name: "orders-db"}, {Name: "dev-db"}, {Name: "bare-db"}}, Scopes: []Scope{named("a", tt.change)}})
+		_, err := New(context.Background(), Config{Targets: []TargetInfo{{Name: "orders-db"}, {Name: "dev-db"}, {Name: "bare-db"}}, Scopes: []Scope{scoped("a", tt.change)}})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q, want %q in it", err, tt.want)
 		}
 	}
-	_, err := New(context.Background(), Config{Scopes: []Scope{named("a", allowing()), named("a", asking(9, 1))}})
+	_, err := New(context.Background(), Config{Scopes: []Scope{scoped("a", allowing()), scoped("a", asking(9, 1))}})
 	for _, want := range []string{"allow is empty", "risk", "defined twice", "not configured"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q, want %q in it", err, want)

@@ -2,76 +2,75 @@
 #
 #  1. a deny rule of a matching scope hits: deny
 #  2. the call was not understood and no scope has people look at such calls: deny
-#  3. no single scope covers the call: deny
-#  4. the best covering scope decides: allow before ask before deny, then fewer approvers, then by name
+#  3. it was not understood, and so a deny rule cannot be ruled out: deny
+#  4. no single scope covers the call: deny
+#  5. the best covering scope decides: allow before ask before deny, then fewer approvers, then by name
 #
 # Everything is checked again in Go; see guard.go.
 package sallyport.base
 
+import data.sallyport.coverage
 import data.sallyport.facts
 import data.sallyport.risk
-import data.sallyport.coverage
 
-decision := refusal(sprintf("deny:%s", [first(coverage.denials).name]), [said(
-	sprintf("deny:%s", [first(coverage.denials).name]),
-	first(coverage.denials).reason,
-)]) if {
-	count(coverage.denials) > 0
+decision := refusal(concat("", ["deny:", rule.name]), [said(concat("", ["deny:", rule.name]), rule.reason)]) if {
+	rule := min(coverage.denials)
 } else := refusal("guard:not-understood", [not_understood]) if {
 	not facts.understood
 	not someone_looks
-} else := refusal(sprintf("deny:%s", [first(coverage.doubts).name]), [not_understood, said(
-	sprintf("deny:%s", [first(coverage.doubts).name]),
-	sprintf("it cannot be ruled out that this holds: %s", [first(coverage.doubts).reason]),
+} else := refusal(concat("", ["deny:", rule.name]), [not_understood, said(
+	concat("", ["deny:", rule.name]),
+	concat("", ["it cannot be ruled out that this holds: ", rule.reason]),
 )]) if {
-	count(coverage.doubts) > 0
+	rule := min(coverage.doubts)
 } else := refusal(uncovered.id, [uncovered]) if {
 	count(coverage.covering) == 0
-} else := chosen
-
-first(set) := min(set)
+} else := {
+	"verdict": answer.verdict, "scope": scope.name, "rule": answer.rule, "approval": answer.approval,
+	"score": score, "reasons": array.concat(answer.reasons, risk.explain(risk.of(scope))), "limits": scope.limits,
+} if {
+	[rank, _, name] := min(ranked)
+	scope := data.sallyport.scopes[name]
+	score := risk.score(risk.of(scope))
+	answer := answers(rank, scope, score)
+}
 
 said(id, text) := {"id": id, "points": 0, "text": text}
 
-not_understood := said("guard:not-understood", sprintf("not understood: %s", [facts.unknown_text]))
+not_understood := said("guard:not-understood", concat("", ["not understood: ", facts.unknown]))
 
 someone_looks if {
-	some _, scope in coverage.matching
-	scope.not_understood_ask
+	some name in input.derived.scopes
+	data.sallyport.scopes[name].not_understood_ask
 }
 
-# Which sentence a caller without a covering scope reads.
+# The sentence for a caller without a covering scope.
 uncovered := said("no-scope", "no scope of yours covers this target") if {
-	count(coverage.matching) == 0
-} else := said("guard:effect", sprintf("no scope of yours allows the effect %s here", [input.plan.effect])) if {
+	count(input.derived.scopes) == 0
+} else := said("guard:effect", concat(" ", ["no scope of yours allows here what has the effect", input.plan.effect])) if {
 	not some_effect_covered
-} else := said("no-scope", sprintf("no single scope of yours covers all of: %s", [object_names]))
+} else := said("no-scope", concat(" ", ["no single scope of yours covers all of:", concat(", ", sort({o.name | some o in input.plan.objects}))]))
 
 some_effect_covered if {
-	some _, scope in coverage.matching
-	coverage.effect_covered(scope)
+	some name in input.derived.scopes
+	coverage.effect_covered(data.sallyport.scopes[name])
 }
 
-object_names := concat(", ", sort({o.name | some o in input.plan.objects}))
-
-# A call that no scope covers is scored like one without a limit of its own.
+# A call that no scope covers is rated like one under a scope without a limit.
 refusal(rule, sentences) := {
 	"verdict": "deny", "scope": "", "rule": rule, "approval": null,
-	"score": risk.score(points),
-	"reasons": array.concat(sentences, [c | some c in risk.explain(points)]),
+	"score": risk.score(risk.of({"limits": no_limits})),
+	"reasons": array.concat(sentences, risk.explain(risk.of({"limits": no_limits}))),
 	"limits": no_limits,
-} if {
-	points := risk.contributions({"limits": no_limits})
 }
 
 no_limits := {"rows": 0, "bytes": 0, "time_ms": 0, "affected_rows": 0}
 
-# Choosing. The order of arrays is the order of preference, and a scope's name ends every tie.
-ranked contains [rank, approvers(scope, rank), name, score, points] if {
-	some name, scope in coverage.covering
-	points := risk.contributions(scope)
-	score := risk.score(points)
-	rank := rank_of(scope, score)
+# Choosing. The order of the lists in this set is the order of preference, and a scope's name ends every tie.
+ranked contains [rank, approvers(scope, rank), name] if {
+	some name in coverage.covering
+	scope := data.sallyport.scopes[name]
+	rank := rank_of(scope, risk.score(risk.of(scope)))
 }
 
 allowed := 0
@@ -82,57 +81,40 @@ denied := 2
 
 rank_of(scope, score) := denied if {
 	score >= scope.deny
-} else := denied if {
-	count(causes(scope, score)) > 0
-	scope.approval == null
+} else := allowed if {
+	count(causes(scope, score)) == 0
 } else := asked if {
-	count(causes(scope, score)) > 0
-} else := allowed
+	scope.approval != null
+} else := denied
 
-approvers(scope, rank) := scope.approval.count if rank == asked
-
-approvers(_, rank) := 0 if rank != asked
+approvers(scope, rank) := scope.approval.count if {
+	rank == asked
+} else := 0
 
 # Why people are asked. The guards come first: no threshold turns those off.
-causes(scope, score) := array.concat(guards, [said("score", sprintf("scope %s asks from a score of %d on", [scope.name, scope.ask])) |
-	score >= scope.ask
-])
+causes(scope, score) := array.concat(guards, [said("score", sprintf("scope %s asks from a score of %d on", [scope.name, scope.ask])) | score >= scope.ask])
 
-guards := array.concat(
-	[not_understood | not facts.understood],
-	[said("guard:credential", "it touches credentials, so people must agree") | facts.credential],
-)
+guards := array.concat([not_understood | not facts.understood], [touches_credentials | facts.credential])
 
-chosen := {
-	"verdict": answer.verdict, "scope": name, "rule": answer.rule, "approval": answer.approval,
-	"score": score,
-	"reasons": array.concat(answer.reasons, [c | some c in risk.explain(points)]),
-	"limits": scope.limits,
-} if {
-	[rank, _, name, score, points] := min(ranked)
-	scope := coverage.covering[name]
-	answer := final(rank, scope, score)
-}
+touches_credentials := said("guard:credential", "it touches credentials, so people must agree")
 
-final(rank, scope, score) := {"verdict": "deny", "rule": "score", "approval": null, "reasons": [said(
+answers(rank, scope, score) := {"verdict": "allow", "rule": "score", "approval": null, "reasons": []} if {
+	rank == allowed
+} else := approved_or_asked(scope, causes(scope, score)) if {
+	rank == asked
+} else := {"verdict": "deny", "rule": "score", "approval": null, "reasons": [said(
 	"threshold",
 	sprintf("the score %d is too high: scope %s refuses from %d on", [score, scope.name, scope.deny]),
 )]} if {
-	rank == denied
 	score >= scope.deny
 } else := {"verdict": "deny", "rule": "no-approvers", "approval": null, "reasons": array.concat(causes(scope, score), [said(
 	"no-approvers",
 	sprintf("people would have to agree, but scope %s names no approvers", [scope.name]),
-)])} if {
-	rank == denied
-} else := {"verdict": "allow", "rule": "approved", "approval": scope.approval, "reasons": array.concat(causes(scope, score), [said(
+)])}
+
+approved_or_asked(scope, why) := {"verdict": "allow", "rule": "approved", "approval": scope.approval, "reasons": array.concat(why, [said(
 	"approved",
 	sprintf("%d of %d approvers agreed", [input.approval.votes, scope.approval.count]),
 )])} if {
-	rank == asked
 	facts.approved(scope.approval)
-} else := {"verdict": "ask", "rule": causes(scope, score)[0].id, "approval": scope.approval, "reasons": causes(scope, score)} if {
-	rank == asked
-} else := {"verdict": "allow", "rule": "score", "approval": null, "reasons": []} if {
-	rank == allowed
-}
+} else := {"verdict": "ask", "rule": why[0].id, "approval": scope.approval, "reasons": why}

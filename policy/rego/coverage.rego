@@ -5,11 +5,10 @@ package sallyport.coverage
 
 import data.sallyport.facts
 
-matching[name] := data.sallyport.scopes[name] if some name in input.derived.scopes
-
 # One single scope must cover the whole call.
-covering[name] := scope if {
-	some name, scope in matching
+covering contains name if {
+	some name in input.derived.scopes
+	scope := data.sallyport.scopes[name]
 	effect_covered(scope)
 	objects_covered(scope)
 }
@@ -18,35 +17,29 @@ covering[name] := scope if {
 # people look at it.
 effect_covered(scope) if {
 	facts.understood
-	input.plan.effect in scope.allow
-}
-
-effect_covered(scope) if {
+	scope.allow[input.plan.effect]
+} else if {
 	not facts.understood
 	scope.not_understood_ask
-	input.plan.effect in scope.allow
-}
-
-effect_covered(scope) if {
+	scope.allow[input.plan.effect]
+} else if {
 	not facts.understood
 	scope.not_understood_ask
 	not facts.strength[input.plan.effect]
 }
 
 objects_covered(scope) if {
+	scope.objects.unrestricted
+} else if {
 	every i, _ in input.plan.objects {
-		object_covered(scope, input.derived.objects[i])
+		in_allow(scope.objects, input.derived.objects[i].allow)
+		not listed(scope.objects.deny, input.derived.objects[i].deny)
 	}
-}
-
-object_covered(scope, forms) if {
-	in_allow(scope.objects, forms)
-	not listed(scope.objects.deny, forms.deny)
 }
 
 in_allow(objects, _) if objects.all
 
-in_allow(objects, forms) if listed(objects.allow, forms.allow)
+in_allow(objects, forms) if listed(objects.allow, forms)
 
 listed(patterns, forms) if {
 	some form in forms
@@ -54,19 +47,20 @@ listed(patterns, forms) if {
 }
 
 # A deny rule in any matching scope wins, whatever covers the call.
-denials contains {"name": rule.name, "reason": rule.reason} if {
-	some _, scope in matching
-	some rule in scope.rules
+denials contains rule if {
+	some name in input.derived.scopes
+	some rule in data.sallyport.scopes[name].rules
 	hits(rule)
 }
 
 # What was not understood may be what the rule forbids: the rule holds unless it can be ruled out, and here nothing can.
-doubts contains {"name": rule.name, "reason": rule.reason} if {
+doubts contains rule if {
 	not facts.understood
-	some _, scope in matching
-	some rule in scope.rules
+	some name in input.derived.scopes
+	some rule in data.sallyport.scopes[name].rules
 }
 
+# An absent condition holds. A rule on an effect is about the call as a whole and about what it does to each object.
 hits(rule) if {
 	not rule.objects
 	effect_hit(rule, input.plan.effect)
@@ -79,17 +73,12 @@ hits(rule) if {
 }
 
 hits(rule) if {
-	rule.objects
 	some i, o in input.plan.objects
 	listed(rule.objects, input.derived.objects[i].deny)
-	either_effect_hit(rule, o.access)
+	some effect in [input.plan.effect, o.access]
+	effect_hit(rule, effect)
 }
-
-either_effect_hit(rule, access) if effect_hit(rule, access)
-
-either_effect_hit(rule, _) if effect_hit(rule, input.plan.effect)
 
 effect_hit(rule, _) if not rule.effects
 
 effect_hit(rule, effect) if effect in rule.effects
-

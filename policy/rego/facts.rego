@@ -30,16 +30,13 @@ credential if {
 	lower(label) == "credential"
 }
 
-environment := "production" if input.target.environment == ""
-
-environment := input.target.environment if input.target.environment != ""
-
 # Enough distinct people said yes. input.approval is null until somebody was asked.
 approved(requirement) if {
 	input.approval.state == "approved"
 	input.approval.votes >= requirement.count
 }
 
-unknown_text := concat(", ", sort(input.plan.unknown)) if count(input.plan.unknown) > 0
-
-unknown_text := "its effect" if count(input.plan.unknown) == 0
+# What was not understood, for a sentence.
+unknown := concat(", ", sort(input.plan.unknown)) if {
+	count(input.plan.unknown) > 0
+} else := "what it does"

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -22,7 +24,7 @@ type Signer struct {
 
 // NewSigningKey makes a key pair for a log with the given origin: private and public, each one line of text.
 func NewSigningKey(origin string) (private, public string, err error) {
-	if origin == "" || strings.ContainsAny(origin, " \t\r\n+") {
+	if origin == "" || !utf8.ValidString(origin) || strings.Contains(origin, "+") || strings.ContainsFunc(origin, unicode.IsSpace) {
 		return "", "", fmt.Errorf("audit: %q cannot be the name of a log: no spaces, no plus", origin)
 	}
 	return note.GenerateKey(rand.Reader, origin)
@@ -38,14 +40,20 @@ func OpenSigner(private, public string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: public key: %w", err)
 	}
+	if s.Name() != v.Name() || s.KeyHash() != v.KeyHash() {
+		return nil, errors.New("audit: the signing key and the public key are not a pair")
+	}
 	return &Signer{origin: s.Name(), signer: s, verifier: v, public: public}, nil
 }
 
 // Sign makes the checkpoint of a tree: three lines (origin, size, root) and a signature.
 func (s *Signer) Sign(size int64, root tlog.Hash) (string, error) {
-	text := fmt.Sprintf("%s\n%d\n%s\n", s.origin, size, base64.StdEncoding.EncodeToString(root[:]))
-	msg, err := note.Sign(&note.Note{Text: text}, s.signer)
+	msg, err := note.Sign(&note.Note{Text: checkpointText(s.origin, size, root)}, s.signer)
 	return string(msg), err
+}
+
+func checkpointText(origin string, size int64, root tlog.Hash) string {
+	return fmt.Sprintf("%s\n%d\n%s\n", origin, size, base64.StdEncoding.EncodeToString(root[:]))
 }
 
 // OpenCheckpoint checks a checkpoint's signature against a public key and returns the tree it fixes.
@@ -70,5 +78,8 @@ func OpenCheckpoint(checkpoint, public string) (size int64, root tlog.Hash, err 
 		return 0, root, errors.New("audit: checkpoint root is not a hash")
 	}
 	copy(root[:], b)
+	if n.Text != checkpointText(v.Name(), size, root) {
+		return 0, root, errors.New("audit: checkpoint is not spelled as a gateway spells it")
+	}
 	return size, root, nil
 }

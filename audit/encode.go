@@ -15,8 +15,21 @@ import (
 var ErrNotFound = errors.New("no such audit entry")
 
 // Encode is the canonical form of an envelope: the bytes that are stored, hashed and exported. Field order is the struct's,
-// times are UTC milliseconds, nothing is escaped that JSON does not require.
+// times are UTC milliseconds, nothing is escaped that JSON does not require. Bytes that are not UTF-8 become U+FFFD. The year of Time must be
+// one of 0 to 9999.
 func (e *Entry) Encode() []byte {
+	b := e.encode()
+	if bytes.Contains(b, []byte(`\ufffd`)) {
+		// The encoder escapes what was not UTF-8, and only that; the same text read back is not escaped. Spell it like that at once.
+		var again Entry
+		if err := json.Unmarshal(b, &again); err == nil {
+			b = again.encode()
+		}
+	}
+	return b
+}
+
+func (e *Entry) encode() []byte {
 	c := *e
 	c.Time = c.Time.UTC().Truncate(time.Millisecond)
 	var b bytes.Buffer

@@ -88,5 +88,12 @@ func Open(k *Key, sealed []byte, ref *BodyRef, entryID string) (*Body, error) {
 		n := int(binary.BigEndian.Uint32(rest))
 		fields[i], rest = rest[4:4+n], rest[4+n:]
 	}
-	return &Body{Text: string(fields[0]), Claim: string(fields[1]), Result: fields[2]}, nil
+	if len(rest) > 0 {
+		return nil, ErrSealed
+	}
+	b := &Body{Text: string(fields[0]), Claim: string(fields[1])}
+	if len(fields[2]) > 0 { // none stays nil
+		b.Result = fields[2]
+	}
+	return b, nil
 }

@@ -44,7 +44,9 @@ func (h *Head) Add(leaf tlog.Hash) []tlog.Hash {
 	if err != nil {
 		panic(fmt.Sprintf("audit: the tree asks for a hash that is not on its edge: %v", err)) // cannot happen: see ReadHashes
 	}
-	h.edge[len(hashes)-1] = hashes[len(hashes)-1]
+	top := len(hashes) - 1
+	clear(h.edge[:top]) // these are below the new one now; heads of equal logs are equal
+	h.edge[top] = hashes[top]
 	h.size++
 	return hashes
 }

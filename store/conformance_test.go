@@ -73,6 +73,7 @@ func conformance(t *testing.T, open func(t *testing.T, dir string, now func() ti
 		test func(t *testing.T, s *suite)
 	}{
 		{"what was appended is read back", testAppend},
+		{"whatever text there is, it verifies", testText},
 		{"entries are filtered", testFilter},
 		{"a reader sees the log as it was", testSnapshot},
 		{"an outcome is found with its body, within the window", testOutcome},
@@ -208,6 +209,25 @@ func testAppend(t *testing.T, s *suite) {
 	}
 	if bodies[1] != nil || entries[1].Body != nil {
 		t.Error("an entry without a body has one")
+	}
+}
+
+func testText(t *testing.T, s *suite) {
+	for i, text := range []string{"ä", "\xff\xfe", "a\x00b", "\x00", "<&>\u2028", "'; DROP TABLE entries; --", strings.Repeat("x", 1<<20)} {
+		r := withBody(record(audit.KindOutcome, fmt.Sprint("c", i)), text, text)
+		r.Entry.Target, r.Entry.Tool, r.Entry.Detail, r.Entry.Objects = text, text, text, []string{text}
+		r.Entry.Principal = &audit.Principal{Subject: text}
+		if err := s.Append(ctx, r); err != nil {
+			t.Fatalf("%.20q: %v", text, err)
+		}
+		if entries, bodies := s.all(t, audit.Filter{Call: fmt.Sprint("c", i)}); len(entries) != 1 || bodies[0].Text != text {
+			t.Errorf("%.20q: %d entries", text, len(entries))
+		}
+		if i != 1 { // not UTF-8: what is searched for is not what was recorded
+			if entries, _ := s.all(t, audit.Filter{Subject: text, Target: text}); len(entries) != 1 {
+				t.Errorf("%.20q: %d entries of that subject", text, len(entries))
+			}
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"sallyport/audit"
 )
@@ -92,7 +93,11 @@ func (t *transaction) appendOne(r *sealed) error {
 			return err
 		}
 	}
-	envelope, c := e.Encode(), columnsOf(e)
+	envelope := e.Encode()
+	c, err := columnsIn(e, envelope)
+	if err != nil {
+		return err
+	}
 	if _, err := t.entry.Exec(e.Seq, c.time, c.kind, c.call, c.subject, c.tool, c.target, keyID, envelope, r.body); err != nil {
 		return err
 	}
@@ -122,6 +127,16 @@ func columnsOf(e *audit.Entry) columns {
 		c.subject = e.Principal.Subject
 	}
 	return c
+}
+
+// columnsIn is columnsOf what the envelope says: text that is not UTF-8 was replaced in it.
+func columnsIn(e *audit.Entry, envelope []byte) (columns, error) {
+	c := columnsOf(e)
+	if utf8.ValidString(c.kind) && utf8.ValidString(c.call) && utf8.ValidString(c.subject) && utf8.ValidString(c.tool) && utf8.ValidString(c.target) {
+		return c, nil
+	}
+	said, err := audit.Decode(envelope)
+	return columnsOf(&said), err
 }
 
 // storeKey writes the row of a key that is not known to be durable.

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // index finds the scopes that are for a caller and a target. It is why a decision costs the same with 20 scopes and with 500: Rego
 // only ever sees the scopes that match.
@@ -19,6 +22,11 @@ type scope struct {
 type rule struct {
 	DenyRule
 	objects patterns
+}
+
+// hasPatterns: what objects are called matters to s.
+func (s *scope) hasPatterns() bool {
+	return len(s.allow)+len(s.deny) > 0 || slices.ContainsFunc(s.rules, func(r rule) bool { return len(r.objects) > 0 })
 }
 
 // newIndex takes normalized scopes, sorted by name.

@@ -7,13 +7,18 @@ import (
 )
 
 // inputValue is in as Rego sees it: the JSON of Input, with [] for a nil list, and one key more. "derived" holds what Go looked up
-// for the base module: the names of the matching scopes, and for each object of the plan the patterns that would match its name.
+// for the base module: the names of the matching scopes, of those with deny rules, and for each object of the plan the patterns that
+// would match its name (where a matching scope has patterns; without them nothing covers an object but a scope that has none).
 //
 // It is built by hand because encoding to JSON and back costs as much as the decision; a test holds it against encoding/json.
 func inputValue(in Input, matching []*scope) ast.Value {
-	names := make([]string, 0, len(matching))
+	names, ruled, patterns := make([]string, 0, len(matching)), []string(nil), false
 	for _, s := range matching {
 		names = append(names, s.Name)
+		if len(s.rules) > 0 {
+			ruled = append(ruled, s.Name)
+		}
+		patterns = patterns || s.hasPatterns()
 	}
 	objects, derived := make([]*ast.Term, 0, len(in.Plan.Objects)), make([]*ast.Term, 0, len(in.Plan.Objects))
 	for _, o := range in.Plan.Objects {
@@ -21,6 +26,9 @@ func inputValue(in Input, matching []*scope) ast.Value {
 			field{"type", text(o.Type)}, field{"name", text(o.Name)}, field{"columns", texts(o.Columns)}, field{"access", text(o.Access)},
 			field{"labels", texts(o.Labels)},
 		))
+		if !patterns {
+			continue
+		}
 		derived = append(derived, object(field{"allow", texts(allowForms(o.Name))}, field{"deny", texts(denyForms(o.Name))}))
 	}
 	return object(
@@ -36,7 +44,7 @@ func inputValue(in Input, matching []*scope) ast.Value {
 		)},
 		field{"plan", planTerm(in.Plan, objects)},
 		field{"approval", approvalTerm(in.Approval)},
-		field{"derived", object(field{"scopes", texts(names)}, field{"objects", ast.ArrayTerm(derived...)})},
+		field{"derived", object(field{"scopes", texts(names)}, field{"ruled", texts(ruled)}, field{"objects", ast.ArrayTerm(derived...)})},
 	).Value
 }
 

@@ -171,18 +171,23 @@ func denyForms(name string) []string {
 	if len(parts) > maxParts {
 		return append(forms, spell(parts), opaque)
 	}
-	var extend func(pattern, rest []string)
-	extend = func(pattern, rest []string) {
+	pattern := make([]string, 0, maxParts)
+	var extend func(rest []string)
+	extend = func(rest []string) {
 		if len(rest) == 0 {
 			forms = appendNew(forms, spell(pattern))
 			return
 		}
-		extend(append(slices.Clone(pattern), rest[0]), rest[1:])
-		for n := 1; n <= len(rest); n++ {
-			extend(append(slices.Clone(pattern), star), rest[n:])
+		n := len(pattern)
+		pattern = append(pattern[:n], rest[0])
+		extend(rest[1:])
+		for i := 1; i <= len(rest); i++ {
+			pattern = append(pattern[:n], star)
+			extend(rest[i:])
 		}
+		pattern = pattern[:n]
 	}
-	extend(nil, parts)
+	extend(parts)
 	return forms
 }
 

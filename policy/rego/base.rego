@@ -27,11 +27,10 @@ decision := refusal(concat("", ["deny:", rule.name]), [said(concat("", ["deny:",
 	count(coverage.covering) == 0
 } else := {
 	"verdict": answer.verdict, "scope": scope.name, "rule": answer.rule, "approval": answer.approval,
-	"score": score, "reasons": array.concat(answer.reasons, risk.explain(risk.of(scope))), "limits": scope.limits,
+	"score": score, "reasons": array.concat(answer.reasons, risk.explain(ratings)), "limits": scope.limits,
 } if {
-	[rank, _, name] := min(ranked)
+	[rank, _, name, score, ratings] := min(ranked)
 	scope := data.sallyport.scopes[name]
-	score := risk.score(risk.of(scope))
 	answer := answers(rank, scope, score)
 }
 
@@ -59,18 +58,20 @@ some_effect_covered if {
 # A call that no scope covers is rated like one under a scope without a limit.
 refusal(rule, sentences) := {
 	"verdict": "deny", "scope": "", "rule": rule, "approval": null,
-	"score": risk.score(risk.of({"limits": no_limits})),
-	"reasons": array.concat(sentences, risk.explain(risk.of({"limits": no_limits}))),
-	"limits": no_limits,
+	"score": risk.score(ratings), "reasons": array.concat(sentences, risk.explain(ratings)), "limits": no_limits,
+} if {
+	ratings := risk.of(0)
 }
 
 no_limits := {"rows": 0, "bytes": 0, "time_ms": 0, "affected_rows": 0}
 
 # Choosing. The order of the lists in this set is the order of preference, and a scope's name ends every tie.
-ranked contains [rank, approvers(scope, rank), name] if {
+ranked contains [rank, approvers(scope, rank), name, score, ratings] if {
 	some name in coverage.covering
 	scope := data.sallyport.scopes[name]
-	rank := rank_of(scope, risk.score(risk.of(scope)))
+	ratings := risk.of(scope.limits.affected_rows)
+	score := risk.score(ratings)
+	rank := rank_of(scope, score)
 }
 
 allowed := 0
@@ -82,7 +83,8 @@ denied := 2
 rank_of(scope, score) := denied if {
 	score >= scope.deny
 } else := allowed if {
-	count(causes(scope, score)) == 0
+	score < scope.ask
+	count(guards) == 0
 } else := asked if {
 	scope.approval != null
 } else := denied

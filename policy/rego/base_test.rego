@@ -25,7 +25,7 @@ call(plan, approval, scopes) := {
 		plan,
 	),
 	"approval": approval,
-	"derived": {"scopes": scopes, "objects": [{"allow": ["*", "public.orders"], "deny": ["*", "public.orders"]}]},
+	"derived": {"scopes": scopes, "ruled": scopes, "objects": [{"allow": ["*", "public.orders"], "deny": ["*", "public.orders"]}]},
 }
 
 answer(plan, approval, scopes) := d if {
@@ -77,7 +77,7 @@ test_objects if {
 test_objects_that_were_not_looked_up if {
 	narrow := {"unrestricted": false, "all": true, "allow": {}, "deny": {"app.secrets": true}}
 	c := call({}, null, ["s"])
-	blind := object.union(c, {"derived": {"scopes": ["s"], "objects": []}})
+	blind := object.union(c, {"derived": {"scopes": ["s"], "ruled": [], "objects": []}})
 	d := base.decision with input as blind with data.sallyport.scopes as {"s": scope({"objects": narrow})}
 	d.rule == "no-scope"
 }

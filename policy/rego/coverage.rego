@@ -1,5 +1,5 @@
 # Which scopes cover the call, and what forbids it. The scopes that match caller and target were looked up before (in Go, by an
-# index): input.derived.scopes holds their names. Object names are not parsed here: input.derived.objects holds, for each object of
+# index): input.derived.scopes holds their names, input.derived.ruled those with deny rules among them. Object names are not parsed here: input.derived.objects holds, for each object of
 # the plan, the spellings of every pattern that would cover it (allow) or hit it (deny), so that matching is a look-up.
 package sallyport.coverage
 
@@ -16,17 +16,16 @@ covering contains name if {
 # Guard: an effect outside the scope's allow is not covered. An unknown effect is in no scope's allow; a scope may still have
 # people look at it.
 effect_covered(scope) if {
-	facts.understood
 	scope.allow[input.plan.effect]
+	understood_or_looked_at(scope)
 } else if {
-	not facts.understood
-	scope.not_understood_ask
-	scope.allow[input.plan.effect]
-} else if {
-	not facts.understood
-	scope.not_understood_ask
 	not facts.strength[input.plan.effect]
+	scope.not_understood_ask
 }
+
+understood_or_looked_at(_) if facts.understood
+
+understood_or_looked_at(scope) if scope.not_understood_ask
 
 objects_covered(scope) if {
 	scope.objects.unrestricted
@@ -48,7 +47,7 @@ listed(patterns, forms) if {
 
 # A deny rule in any matching scope wins, whatever covers the call.
 denials contains rule if {
-	some name in input.derived.scopes
+	some name in input.derived.ruled
 	some rule in data.sallyport.scopes[name].rules
 	hits(rule)
 }
@@ -56,7 +55,7 @@ denials contains rule if {
 # What was not understood may be what the rule forbids: the rule holds unless it can be ruled out, and here nothing can.
 doubts contains rule if {
 	not facts.understood
-	some name in input.derived.scopes
+	some name in input.derived.ruled
 	some rule in data.sallyport.scopes[name].rules
 }
 

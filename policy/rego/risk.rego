@@ -7,17 +7,24 @@ package sallyport.risk
 import data.sallyport.facts
 import data.sallyport.points
 
-# of(scope) is the call's ratings; only their extent depends on the scope, whose own limit bounds what a write can change.
-of(scope) := [what, sensitivity, environment, irreversible, extent] if {
-	not extent_open
-} else := [what, sensitivity, environment, irreversible, rows(scope.limits.affected_rows)] if {
-	scope.limits.affected_rows > 0 # the execution is rolled back beyond it
-} else := [what, sensitivity, environment, irreversible, points.rows_unknown]
+# of(limit) is the call's ratings; limit is how many rows the scope lets a write change, 0 for no limit of its own.
+of(limit) := array.concat(common, [extent_within(limit)])
+
+common := [what, sensitivity, environment, irreversible]
+
+extent_within(_) := extent
+
+extent_within(limit) := rows(limit) if {
+	not extent
+	limit > 0 # the execution is rolled back beyond it
+}
+
+extent_within(0) := points.rows_unknown if not extent
+
+# score(ratings) is what thresholds are compared with.
+score(ratings) := min([100, total(ratings)])
 
 total(ratings) := sum([r.points | some r in ratings])
-
-# The score is what thresholds are compared with.
-score(ratings) := min([100, total(ratings)])
 
 # explain(ratings) adds up to the score.
 explain(ratings) := ratings if {
@@ -69,7 +76,8 @@ irreversible := points.none if {
 	not facts.understood # rated as a whole
 } else := points.irreversible
 
-# Extent: how much a write changes. Without a bound that counts for itself, whatever the number of rows is today.
+# Extent: how much a write changes. Without a bound that counts for itself, whatever the number of rows is today. Undefined for a
+# write that has a bound, when nobody counted what is within it.
 extent := points.none if {
 	input.plan.effect != "write"
 } else := points.none if {
@@ -85,9 +93,6 @@ extent := points.none if {
 } else := points.none if {
 	only_adds
 }
-
-# It is a write that has a bound, and nobody counted what is within it.
-extent_open if not extent
 
 unbounded if {
 	not input.plan.bounded == true

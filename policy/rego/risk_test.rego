@@ -15,7 +15,7 @@ written := object.union(table, {"access": "write"})
 
 write := object.union(plan, {"effect": "write", "kinds": ["update"], "objects": [written]})
 
-unlimited := {"limits": {"affected_rows": 0}}
+unlimited := 0
 
 score_of(p, environment) := risk.score(ratings_of(p, environment))
 
@@ -108,13 +108,13 @@ test_unknown_rows_are_not_few if {
 }
 
 test_unknown_rows_within_a_limit if {
-	ratings := risk.of({"limits": {"affected_rows": 100}}) with input.plan as write with input.target as {"environment": "development", "labels": []}
+	ratings := risk.of(100) with input.plan as write with input.target as {"environment": "development", "labels": []}
 	risk.score(ratings) == 35
 }
 
 test_a_limit_does_not_bound_the_unbounded if {
 	p := object.union(write, {"bounded": false})
-	ratings := risk.of({"limits": {"affected_rows": 1}}) with input.plan as p with input.target as {"environment": "production", "labels": []}
+	ratings := risk.of(1) with input.plan as p with input.target as {"environment": "production", "labels": []}
 	risk.score(ratings) >= 95
 }
 

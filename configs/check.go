@@ -1,11 +1,13 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,15 +76,15 @@ func secureURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
-		return nil, fmt.Errorf("is not a URL; write https://host")
+		return nil, errors.New("is not a URL; write https://host")
 	case u.User != nil:
-		return nil, fmt.Errorf("holds a user or a password; remove them")
+		return nil, errors.New("holds a user or a password; remove them")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		return nil, fmt.Errorf("http is accepted on loopback only; write https://%s", u.Host)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("%q is not https", u.Scheme)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
-		return nil, fmt.Errorf("has a query or a fragment; remove it")
+		return nil, errors.New("has a query or a fragment; remove it")
 	}
 	return u, nil
 }
@@ -129,105 +131,6 @@ var (
 func (r *report) name(path, name string) {
 	if !name63.MatchString(name) {
 		r.problem(path, "%q cannot be a name; use lower-case letters, digits, - _ and ., at most 63", name)
-	}
-}
-
-func (r *report) scope(f *File, s *Scope, name, path string) {
-	r.name(path, name)
-	r.who(s, path+".who")
-	r.selection(f, s, path+".targets")
-	r.objects(s.Objects.Allow, path+".objects.allow", false)
-	r.objects(s.Objects.Deny, path+".objects.deny", true)
-	for i, d := range s.Deny {
-		at := fmt.Sprintf("%s.deny[%d].when", path, i)
-		r.objects(d.When.Objects, at+".objects", true)
-		if len(d.When.Effects) == 0 && len(d.When.Objects) == 0 {
-			r.emptiness(at, "is empty, which would refuse every call; name effects or objects")
-		}
-	}
-	r.narrowing(f, s, path)
-	if s.Risk.Ask > s.Risk.Deny {
-		r.problem(path+".risk.ask", "%d is above risk.deny (%d); write ask at most as high as deny", s.Risk.Ask, s.Risk.Deny)
-	}
-	r.approval(f, s, path)
-}
-
-func (r *report) who(s *Scope, path string) {
-	w := s.Who
-	if len(w.Groups)+len(w.Subjects)+len(w.Agents)+len(w.Clients) == 0 {
-		r.emptiness(path, "names nobody; write groups: [NAME], or subjects, agents or clients")
-	}
-	for key, list := range map[string][]string{"groups": w.Groups, "subjects": w.Subjects, "agents": w.Agents, "clients": w.Clients} {
-		for i, v := range list {
-			if strings.Contains(v, "*") {
-				r.problem(fmt.Sprintf("%s.%s[%d]", path, key, i), "* is not a pattern here; write the names out")
-			}
-		}
-	}
-}
-
-func (r *report) selection(f *File, s *Scope, path string) {
-	for i, name := range s.Targets.Names {
-		if f.Targets[name] == nil {
-			r.problem(fmt.Sprintf("%s[%d]", path, i), "%s", unknownName("target", name, slices.Sorted(maps.Keys(f.Targets))))
-		}
-	}
-	if s.Targets.Names != nil {
-		return
-	}
-	if s.Targets.Environment == "" && len(s.Targets.Labels) == 0 {
-		r.emptiness(path, "selects nothing; write a list of targets, environment or labels")
-		return
-	}
-	if s.Targets.Environment != "" {
-		r.name(path+".environment", s.Targets.Environment)
-	}
-	if len(f.TargetsOf(s)) == 0 {
-		r.warn(path, "no target is like this, so the scope allows nothing")
-	}
-}
-
-func unknownName(what, name string, known []string) string {
-	if n := nearest(name, known); n != "" {
-		return fmt.Sprintf("there is no %s %q; did you mean %s?", what, name, n)
-	}
-	if len(known) == 0 {
-		return fmt.Sprintf("there is no %s %q, nor any other", what, name)
-	}
-	return fmt.Sprintf("there is no %s %q; there are %s", what, name, strings.Join(known, ", "))
-}
-
-// objects checks patterns of names: parts joined by ".", each a word or "*" for one whole part; "*" alone is everything. A list that
-// denies also accepts one part, for that name in every schema. What double quotes hold is a name as it is.
-func (r *report) objects(list []string, path string, denies bool) {
-	for i, o := range list {
-		parts := strings.Split(quoted.ReplaceAllString(o, "q"), ".")
-		bad := len(parts) == 1 && o != "*" && !denies || slices.ContainsFunc(parts, func(part string) bool {
-			return part == "" || part != "*" && strings.ContainsAny(part, "*?[]{}\"' ")
-		})
-		if bad {
-			r.problem(fmt.Sprintf("%s[%d]", path, i), `%q is not an object; write "schema.name", or "schema.*" for all of a schema`, o)
-		}
-	}
-}
-
-var quoted = regexp.MustCompile(`"([^"*]|"")+"`)
-
-func (r *report) approval(f *File, s *Scope, path string) {
-	a := s.Approval
-	if a == nil {
-		if s.NotUnderstood == "ask" || slices.ContainsFunc(s.Allow, func(e string) bool { return e != "read" }) {
-			r.warn(path, "has no approval, so that what would be asked is denied; add approval: {from: [GROUP]}")
-		}
-		return
-	}
-	for i, g := range a.From {
-		if !slices.Contains(f.Roles.Approver.Groups, g) {
-			r.warn(fmt.Sprintf("%s.approval.from[%d]", path, i), "%q is not in roles.approver.groups, so its members can answer only when another of their groups is", g)
-		}
-	}
-	if !slices.ContainsFunc(f.Identity.Issuers, func(i Issuer) bool { return i.APIAudience != "" }) {
-		r.warn(path+".approval", "no issuer has an api_audience, so that nobody can answer; add one under identity.issuers")
 	}
 }
 
@@ -278,4 +181,28 @@ func secretFileModes(r *report, f *File) {
 			r.warn(path, "everybody on this machine may read %s; run chmod o-r on it", s.arg)
 		}
 	})
+}
+
+// eachSecret calls visit for every secret of the file that refers to something, with its path.
+func eachSecret(f *File, visit func(path string, s Secret)) {
+	var walk func(v reflect.Value, path string)
+	walk = func(v reflect.Value, path string) {
+		switch {
+		case v.Type() == reflect.TypeFor[Secret]():
+			if s := v.Interface().(Secret); !s.IsZero() {
+				visit(path, s)
+			}
+		case v.Kind() == reflect.Pointer && !v.IsNil():
+			walk(v.Elem(), path)
+		case v.Kind() == reflect.Struct && !isScalar(v.Type()):
+			for _, fl := range fieldsOf(v.Type()) {
+				walk(v.FieldByIndex(fl.index), join(path, fl.name))
+			}
+		case v.Kind() == reflect.Map:
+			for _, k := range v.MapKeys() {
+				walk(v.MapIndex(k), join(path, k.String()))
+			}
+		}
+	}
+	walk(reflect.ValueOf(f).Elem(), "")
 }

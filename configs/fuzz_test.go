@@ -26,6 +26,9 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 8<<10 {
+			t.Skip() // the library takes quadratic time for some texts
+		}
 		file, err := configs.Parse("f.yaml", []byte(text))
 		if err == nil {
 			if len(file.Identity.Issuers) == 0 || file.State == "" || file.Revision() == "" {

@@ -1,0 +1,192 @@
+package configs
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+func (r *report) scope(f *File, s *Scope, name, path string) {
+	r.name(path, name)
+	r.who(s, path+".who")
+	r.selection(f, s, path+".targets")
+	r.objects(s.Objects.Allow, path+".objects.allow", false)
+	r.objects(s.Objects.Deny, path+".objects.deny", true)
+	for i, d := range s.Deny {
+		at := fmt.Sprintf("%s.deny[%d].when", path, i)
+		r.objects(d.When.Objects, at+".objects", true)
+		if len(d.When.Effects) == 0 && len(d.When.Objects) == 0 {
+			r.emptiness(at, "is empty, which would refuse every call; name effects or objects")
+		}
+	}
+	r.narrowing(f, s, path)
+	if s.Risk.Ask > s.Risk.Deny {
+		r.problem(path+".risk.ask", "%d is above risk.deny (%d); write ask at most as high as deny", s.Risk.Ask, s.Risk.Deny)
+	}
+	r.approval(f, s, path)
+}
+
+func (r *report) who(s *Scope, path string) {
+	w := s.Who
+	if len(w.Groups)+len(w.Subjects)+len(w.Agents)+len(w.Clients) == 0 {
+		r.emptiness(path, "names nobody; write groups: [NAME], or subjects, agents or clients")
+	}
+	for key, list := range map[string][]string{"groups": w.Groups, "subjects": w.Subjects, "agents": w.Agents, "clients": w.Clients} {
+		for i, v := range list {
+			if strings.Contains(v, "*") {
+				r.problem(fmt.Sprintf("%s.%s[%d]", path, key, i), "* is not a pattern here; write the names out")
+			}
+		}
+	}
+}
+
+func (r *report) selection(f *File, s *Scope, path string) {
+	for i, name := range s.Targets.Names {
+		if f.Targets[name] == nil {
+			r.problem(fmt.Sprintf("%s[%d]", path, i), "%s", unknownName("target", name, slices.Sorted(maps.Keys(f.Targets))))
+		}
+	}
+	if s.Targets.Names != nil {
+		return
+	}
+	if s.Targets.Environment == "" && len(s.Targets.Labels) == 0 {
+		r.emptiness(path, "selects nothing; write a list of targets, environment or labels")
+		return
+	}
+	if s.Targets.Environment != "" {
+		r.name(path+".environment", s.Targets.Environment)
+	}
+	if len(f.TargetsOf(s)) == 0 {
+		r.warn(path, "no target is like this, so the scope allows nothing")
+	}
+}
+
+func unknownName(what, name string, known []string) string {
+	if n := nearest(name, known); n != "" {
+		return fmt.Sprintf("there is no %s %q; did you mean %s?", what, name, n)
+	}
+	if len(known) == 0 {
+		return fmt.Sprintf("there is no %s %q, nor any other", what, name)
+	}
+	return fmt.Sprintf("there is no %s %q; there are %s", what, name, strings.Join(known, ", "))
+}
+
+// objects checks patterns of names: parts joined by ".", each a word or "*" for one whole part; "*" alone is everything. A list that
+// denies also accepts one part, for that name in every schema. What double quotes hold is a name as it is.
+func (r *report) objects(list []string, path string, denies bool) {
+	for i, o := range list {
+		parts := strings.Split(quoted.ReplaceAllString(o, "q"), ".")
+		bad := len(parts) == 1 && o != "*" && !denies || slices.ContainsFunc(parts, func(part string) bool {
+			return part == "" || part != "*" && strings.ContainsAny(part, "*?[]{}\"' ")
+		})
+		if bad {
+			r.problem(fmt.Sprintf("%s[%d]", path, i), `%q is not an object; write "schema.name", or "schema.*" for all of a schema`, o)
+		}
+	}
+}
+
+var quoted = regexp.MustCompile(`"([^"*]|"")+"`)
+
+func (r *report) approval(f *File, s *Scope, path string) {
+	a := s.Approval
+	if a == nil {
+		if s.NotUnderstood == "ask" || slices.ContainsFunc(s.Allow, func(e string) bool { return e != "read" }) {
+			r.warn(path, "has no approval, so that what would be asked is denied; add approval: {from: [GROUP]}")
+		}
+		return
+	}
+	for i, g := range a.From {
+		if !slices.Contains(f.Roles.Approver.Groups, g) {
+			r.warn(fmt.Sprintf("%s.approval.from[%d]", path, i), "%q is not in roles.approver.groups, so its members can answer only when another of their groups is", g)
+		}
+	}
+	if !slices.ContainsFunc(f.Identity.Issuers, func(i Issuer) bool { return i.APIAudience != "" }) {
+		r.warn(path+".approval", "no issuer has an api_audience, so that nobody can answer; add one under identity.issuers")
+	}
+}
+
+// narrowing checks the keys of a scope that belong to one kind of target.
+func (r *report) narrowing(f *File, s *Scope, path string) {
+	for i, o := range s.Operations {
+		if err := operation(o); err != nil {
+			r.problem(fmt.Sprintf("%s.operations[%d]", path, i), "%s", err)
+		}
+	}
+	for i, h := range s.Headers {
+		at := fmt.Sprintf("%s.headers[%d]", path, i)
+		switch {
+		case !isToken(h):
+			r.problem(at, "%q is not the name of a header", h)
+		case framingHeader(h) || credentialHeader(h):
+			r.problem(at, "an agent never sets %s; remove it", h)
+		}
+	}
+	for i, c := range s.Commands {
+		if strings.ContainsAny(c, "*?'\"`$;|&<>\\(){}[]#~") {
+			r.problem(fmt.Sprintf("%s.commands[%d]", path, i), `%q has quotes, patterns or operators; write a program and perhaps its first words: "systemctl status"`, c)
+		}
+	}
+	kinds := map[string]bool{}
+	for _, name := range f.TargetsOf(s) {
+		kinds[f.Targets[name].Kind()] = true
+	}
+	for _, k := range []struct {
+		kind, key string
+		given     bool
+	}{
+		{"postgres", "objects", len(s.Objects.Allow)+len(s.Objects.Deny) > 0},
+		{"http", "operations", len(s.Operations) > 0}, {"http", "headers", len(s.Headers) > 0},
+		{"ssh", "commands", len(s.Commands) > 0}, {"ssh", "command_text", s.CommandText}, {"ssh", "stdin", s.Stdin},
+	} {
+		if k.given && len(kinds) > 0 && !kinds[k.kind] {
+			r.warn(path+"."+k.key, "no target of this scope is %s, so this means nothing", k.kind)
+		}
+	}
+}
+
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
+
+// operation accepts "METHOD /path" with * and ** segments, an operationId, "graphql:query.*" and "rpc:get_*".
+func operation(o string) error {
+	if method, path, ok := strings.Cut(o, " "); ok {
+		if !slices.Contains(methods, method) && method != "*" {
+			return fmt.Errorf("%q is not a method; write one of %s, or * for any", method, strings.Join(methods, ", "))
+		}
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " ?#\\") {
+			return fmt.Errorf(`%q is not a path; write "GET /v1/invoices/*", or ** at the end for any rest`, path)
+		}
+		segments := strings.Split(path[1:], "/")
+		for i, s := range segments {
+			switch {
+			case s == "**" && i == len(segments)-1, s == "*", !strings.Contains(s, "*"):
+			default:
+				return fmt.Errorf("%q: * stands for one whole segment, ** for any rest at the end", s)
+			}
+		}
+		return nil
+	}
+	kind, name, ok := strings.Cut(o, ":")
+	if !ok {
+		if strings.ContainsAny(o, "*/") {
+			return fmt.Errorf(`%q is neither an operationId nor "METHOD /path"`, o)
+		}
+		return nil
+	}
+	root := name
+	if kind == "graphql" {
+		var what string
+		what, root, _ = strings.Cut(name, ".")
+		if what != "query" && what != "mutation" {
+			return fmt.Errorf(`%q is neither query nor mutation; write "graphql:query.*" or "graphql:mutation.name"`, what)
+		}
+	} else if kind != "rpc" {
+		return fmt.Errorf(`%q is not a kind of operation; write "graphql:query.name", "rpc:method", "METHOD /path" or an operationId`, kind)
+	}
+	if root == "" || strings.Contains(strings.TrimSuffix(root, "*"), "*") {
+		return fmt.Errorf("%q: * stands for any rest at the end only, and something has to be named", root)
+	}
+	return nil
+}

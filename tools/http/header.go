@@ -45,7 +45,7 @@ func neverHeader(name string) bool {
 }
 
 // headerList is the set of canonical names an agent may set on a target.
-func headerList(extra, credentials []string) (map[string]bool, error) {
+func headerList(extra, occupied []string) (map[string]bool, error) {
 	set := map[string]bool{}
 	for _, n := range defaultHeaders {
 		set[n] = true
@@ -59,14 +59,28 @@ func headerList(extra, credentials []string) (map[string]bool, error) {
 		}
 		set[http.CanonicalHeaderKey(n)] = true
 	}
-	for _, c := range credentials {
-		for n := range set {
+	for _, c := range occupied {
+		for _, n := range extra {
 			if sameHeader(n, c) {
-				return nil, fmt.Errorf("headers: %s carries the target's credential and cannot be set by agents", n)
+				return nil, fmt.Errorf("headers: %s is set by the gateway and cannot be set by agents", n)
 			}
 		}
+		delete(set, http.CanonicalHeaderKey(c)) // an everyday header that the operator fixed
 	}
 	return set, nil
+}
+
+// checkFixed refuses headers the operator cannot fix: the transport's own, and that of the credential.
+func checkFixed(fixed map[string]string, credentials []string) error {
+	for n, v := range fixed {
+		switch {
+		case !isToken(n) || !fieldValue(v):
+			return fmt.Errorf("headers: %q is not a header, or its value holds more than visible ASCII", n)
+		case framing(n) || slices.ContainsFunc(credentials, func(c string) bool { return sameHeader(n, c) }):
+			return fmt.Errorf("headers: %s is set by the gateway itself; remove it", n)
+		}
+	}
+	return nil
 }
 
 func sameHeader(a, b string) bool {

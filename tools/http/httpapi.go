@@ -22,9 +22,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,12 +67,21 @@ type Target struct {
 	GraphQL *GraphQL // nil: no such endpoint
 	JSONRPC *JSONRPC
 
-	Headers       []string // request headers an agent may set besides [defaultHeaders]
-	ContentTypes  []string // media types of responses that are shown; empty: JSON, XML, YAML and text
-	AllowDelete   bool     // DELETE may carry a body although no OpenAPI operation says so
-	IdempotencyBy string   // request header that carries the call id on changes, as in "Idempotency-Key"; "" for none
+	// Headers are request headers an agent may set besides the everyday ones (Accept, Accept-Language, the conditional
+	// headers, and Content-Type with a body). Facts name those that were set, so that a scope can narrow them.
+	Headers      []string
+	Fixed        map[string]string // headers sent with every request, which no agent can set
+	ContentTypes []string          // media types of answers that are shown, as in "text/*", "+json"; empty: JSON, XML, YAML and text
+	Limits       Limits
 
 	Revision string // identifies this definition
+}
+
+// Limits bound every request to a target, whatever a scope allows. Zero means the default.
+type Limits struct {
+	RequestBytes  int           // of a body that is sent; default 1 MiB, at most 64 MiB
+	ResponseBytes int           // of an answer's body that is read, after decompression; default 8 MiB, at most 1 GiB
+	Time          time.Duration // from the look-up of the name to the last byte; default 30s, at most 15m
 }
 
 // GraphQL is an endpoint whose requests are told apart by their document.
@@ -87,9 +98,7 @@ type JSONRPC struct {
 
 // APIs are the HTTP targets. Safe for concurrent use.
 type APIs struct {
-	targets map[string]*api
-	now     func() time.Time
-	log     *slog.Logger
+	targets map[string]*api // set in Open, read-only after
 }
 
 // api is one target, prepared. Read-only after Open but for the credential's cache and the connections, which guard
@@ -116,7 +125,7 @@ func Open(cfg Config) (*APIs, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
-	a := &APIs{targets: map[string]*api{}, now: cfg.Now, log: cfg.Log}
+	a := &APIs{targets: map[string]*api{}}
 	var problems []error
 	for _, t := range cfg.Targets {
 		if _, dup := a.targets[t.Name]; dup || t.Name == "" {
@@ -146,11 +155,15 @@ func prepare(cfg Config, t Target) (*api, error) {
 	if p.cred, err = newCredential(cfg, t); err != nil {
 		return nil, err
 	}
-	if p.headers, err = headerList(t.Headers, p.cred.headerNames()); err != nil {
+	if err := checkFixed(t.Fixed, p.cred.headerNames()); err != nil {
 		return nil, err
 	}
-	if t.IdempotencyBy != "" && (!isToken(t.IdempotencyBy) || neverHeader(t.IdempotencyBy)) {
-		return nil, fmt.Errorf("%q cannot carry an idempotency key", t.IdempotencyBy)
+	occupied := append(p.cred.headerNames(), slices.Sorted(maps.Keys(t.Fixed))...)
+	if p.headers, err = headerList(t.Headers, occupied); err != nil {
+		return nil, err
+	}
+	if p.Limits, err = t.Limits.orDefaults(); err != nil {
+		return nil, err
 	}
 	p.queryNames = map[string]bool{}
 	for _, n := range p.cred.queryNames() {
@@ -159,6 +172,9 @@ func prepare(cfg Config, t Target) (*api, error) {
 	if t.OpenAPI != nil {
 		if p.operations, err = loadOperations(t.OpenAPI); err != nil {
 			return nil, fmt.Errorf("openapi: %w", err)
+		}
+		if !p.operations.patterns {
+			cfg.Log.Warn("the OpenAPI document holds patterns that Go's regular expressions do not know; no pattern of it is checked", "target", t.Name)
 		}
 	}
 	if err := checkEndpoints(t); err != nil {
@@ -169,6 +185,23 @@ func prepare(cfg Config, t Target) (*api, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// orDefaults fills in what is not set and refuses what is out of bounds.
+func (l Limits) orDefaults() (Limits, error) {
+	if l.RequestBytes == 0 {
+		l.RequestBytes = 1 << 20
+	}
+	if l.ResponseBytes == 0 {
+		l.ResponseBytes = 8 << 20
+	}
+	if l.Time == 0 {
+		l.Time = 30 * time.Second
+	}
+	if l.RequestBytes < 0 || l.RequestBytes > maxBody || l.ResponseBytes < 0 || l.ResponseBytes > 1<<30 || l.Time < 0 || l.Time > 15*time.Minute {
+		return l, errors.New("limits: out of bounds; at most 64MiB for a request, 1GiB for an answer, 15m")
+	}
+	return l, nil
 }
 
 // checkEndpoints refuses endpoints whose path could not be asked for.
@@ -200,8 +233,8 @@ func parseBase(raw string) (base *url.URL, prefix string, err error) {
 		return nil, "", errors.New("base_url: must start with https://")
 	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
 		return nil, "", errors.New("base_url: plain http carries the credential in the clear and is for loopback only; use https")
-	case u.Hostname() == "":
-		return nil, "", errors.New("base_url: names no host")
+	case u.Hostname() == "" || strings.ContainsFunc(u.Host, notInTarget):
+		return nil, "", errors.New("base_url: names no host, or not in ASCII (write other letters in Punycode)")
 	case u.User != nil:
 		return nil, "", errors.New("base_url: holds a user; put it under auth.basic")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

@@ -18,6 +18,7 @@ type inspected struct {
 	api         *api
 	req         *request
 	contentType string // "" without a body
+	changes     bool   // anything but a read
 }
 
 // inspect states what a planned call would do to its target. It looks at what the operator configured; nothing is sent.
@@ -52,11 +53,15 @@ func (a *APIs) inspect(_ context.Context, p *tools.Plan) (*tools.Facts, error) {
 	if !f.Understood() {
 		f.Effect = tools.Unknown
 	}
+	in.changes = f.Effect != tools.Read
 	return f, nil
 }
 
 // checkNames refuses what this target does not let an agent set.
 func (t *api) checkNames(r *request) error {
+	if len(r.body) > t.Limits.RequestBytes {
+		return &tools.ArgError{Field: "body", Problem: fmt.Sprintf("is larger than the %d bytes this target takes", t.Limits.RequestBytes), Fix: "send less"}
+	}
 	for _, h := range r.headers {
 		if !t.headers[h.name] {
 			return &tools.ArgError{Field: "headers." + h.name, Problem: "is not a header this target lets an agent set", Fix: "leave it out; describe_target lists those allowed"}
@@ -218,7 +223,7 @@ func (t *api) checkBody(r *request, in *inspected, op *operation) error {
 	}
 	documented := op != nil && op.body != nil
 	switch {
-	case r.method == "DELETE" && t.AllowDelete, documented:
+	case documented:
 	case r.method == "GET", r.method == "HEAD", r.method == "DELETE", r.method == "OPTIONS":
 		return &tools.ArgError{Field: "body", Problem: "has no meaning on " + r.method + " here", Fix: "leave body out; put filters into the query string"}
 	}

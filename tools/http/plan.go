@@ -13,7 +13,7 @@ import (
 
 // Bounds of a call's own bytes.
 const (
-	maxBody   = 1 << 20
+	maxBody   = 64 << 20 // whatever a target takes
 	maxReason = 2000
 )
 

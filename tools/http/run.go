@@ -10,21 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"sallyport/tools"
-)
-
-// The tool's own maxima; a scope can only ask for less.
-const (
-	maxTime  = 2 * time.Minute
-	maxBytes = 8 << 20
-)
-
-// defaultTime and defaultBytes hold where a scope says nothing.
-const (
-	defaultTime  = 30 * time.Second
-	defaultBytes = 1 << 20
 )
 
 // Tool is the tool named http; its methods are those of the gateway's Tool.
@@ -53,29 +40,29 @@ func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.
 	if !ok || in.req != p.Parsed {
 		return nil, errors.New("run http: the facts are not those of the plan")
 	}
-	changes := f.Effect != tools.Read
-	if changes && !ob.Changes {
+	if in.changes && !ob.Changes {
 		return nil, errors.New("run http: the call changes, its obligations do not")
 	}
-	limits := bounded(ob.Limits)
+	limits := in.api.Limits.within(ob.Limits)
 	ctx, cancel := context.WithTimeout(ctx, limits.Time)
-	x := &exchange{ctx: ctx, cancel: cancel, api: in.api, limits: limits, changes: changes}
-	if err := x.send(in, ob.CallID); err != nil {
+	x := &exchange{ctx: ctx, cancel: cancel, api: in.api, limits: limits, changes: in.changes}
+	if err := x.send(in); err != nil {
 		cancel()
 		return nil, err
 	}
 	return x, nil
 }
 
-func bounded(l tools.Limits) tools.Limits {
-	if l.Time <= 0 {
-		l.Time = defaultTime
+// within is the smaller of the target's limits and what the decision asks for; zero there asks for nothing.
+func (l Limits) within(ob tools.Limits) tools.Limits {
+	if ob.Time <= 0 {
+		ob.Time = l.Time
 	}
-	if l.Bytes <= 0 {
-		l.Bytes = defaultBytes
+	if ob.Bytes <= 0 {
+		ob.Bytes = l.ResponseBytes
 	}
-	l.Time, l.Bytes = min(l.Time, maxTime), min(l.Bytes, maxBytes)
-	return l
+	ob.Time, ob.Bytes = min(l.Time, ob.Time), min(l.ResponseBytes, ob.Bytes)
+	return ob
 }
 
 // exchange is one request and its answer; it is the tools.Result.
@@ -91,34 +78,37 @@ type exchange struct {
 
 // newRequest builds what will be sent but for the credential. URL.Opaque carries the path as it is: Go would encode it
 // anew from a decoded form.
-func (in *inspected) newRequest(callID string, changes bool) *http.Request {
+func (in *inspected) newRequest() *http.Request {
 	a, r := in.api, in.req
 	u := &url.URL{Scheme: a.base.Scheme, Host: a.base.Host, Opaque: a.prefix + r.path.raw, RawQuery: r.path.rawQuery, ForceQuery: r.path.hasQuery}
 	req := &http.Request{Method: r.method, URL: u, Host: a.base.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	for _, h := range r.headers {
+	req.Header["User-Agent"] = []string{"sallyport"}
+	for n, v := range a.Fixed {
+		req.Header[http.CanonicalHeaderKey(n)] = []string{v}
+	}
+	for _, h := range r.headers { // none of them is fixed
 		req.Header[h.name] = []string{h.value}
 	}
-	req.Header["User-Agent"] = []string{"sallyport"}
 	req.Header["Accept-Encoding"] = []string{"gzip"}
 	if r.body != nil {
 		req.Header["Content-Type"] = []string{in.contentType}
 		req.ContentLength = int64(len(r.body))
-		// A reader without GetBody: the transport must not send a change twice on its own.
-		req.Body = &body{Reader: bytes.NewReader(r.body)}
-	}
-	if changes && a.IdempotencyBy != "" {
-		req.Header[http.CanonicalHeaderKey(a.IdempotencyBy)] = []string{callID}
+		req.Body = &body{bytes.NewReader(r.body)}
+	} else if in.changes && (r.method == "GET" || r.method == "HEAD" || r.method == "OPTIONS") {
+		req.Body = &body{bytes.NewReader(nil)} // found empty and left out when it is written
 	}
 	return req
 }
 
+// body is one that cannot be read again. The transport repeats requests on its own when a kept connection breaks, for the
+// methods that are safe by name and where a body is absent or can be rewound; a change must not be sent twice.
 type body struct{ *bytes.Reader }
 
 func (*body) Close() error { return nil }
 
 // send sends the request and reads the answer's head.
-func (x *exchange) send(in *inspected, callID string) error {
-	req := in.newRequest(callID, x.changes)
+func (x *exchange) send(in *inspected) error {
+	req := in.newRequest()
 	if err := x.api.cred.apply(x.ctx, req, in.req.body); err != nil {
 		return x.failed(err, false)
 	}

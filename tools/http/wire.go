@@ -36,6 +36,9 @@ func newWire(cfg Config, t Target, base *url.URL) (*wire, error) {
 		return nil, errors.New("a client certificate needs an https base URL")
 	}
 	g := &guard{host: base.Hostname(), resolve: cfg.Resolve, allowed: t.AllowedNetworks, loopback: loopbackHost(base.Hostname())}
+	if ip, err := netip.ParseAddr(g.host); err == nil && !g.allows(ip) {
+		return nil, errors.New("base_url: names an address outside of allowed_networks; link-local and metadata addresses must be listed there")
+	}
 	conf := &tls.Config{ServerName: g.host, MinVersion: tls.VersionTLS12, RootCAs: t.CA, NextProtos: []string{"http/1.1"}}
 	if get := t.ClientCertificate; get != nil {
 		conf.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) { return get(info.Context()) }

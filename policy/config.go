@@ -12,12 +12,13 @@ import (
 type Config struct {
 	Targets []TargetInfo
 	Scopes  []Scope
-	// EvalTimeout bounds one evaluation; reaching it is an error, and so a denial. 0 means 50 ms.
+	// EvalTimeout bounds one evaluation; reaching it is an error, and so a denial. 0 means DefaultEvalTimeout.
 	EvalTimeout time.Duration
 }
 
-// DefaultEvalTimeout is some hundred times what a decision costs: only a runaway policy or a stalled machine reaches it.
-const DefaultEvalTimeout = 50 * time.Millisecond
+// DefaultEvalTimeout is some five hundred times what a decision costs. It is there for a runaway policy; a machine that is merely
+// busy, or a build with the race detector, must not be denied calls by it.
+const DefaultEvalTimeout = 250 * time.Millisecond
 
 // TargetInfo is one configured target.
 type TargetInfo struct {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -75,10 +76,25 @@ type field struct {
 func object(fields ...field) *ast.Term {
 	pairs := make([][2]*ast.Term, 0, len(fields))
 	for _, f := range fields {
-		pairs = append(pairs, [2]*ast.Term{ast.InternedTerm(f.key), f.value})
+		key, ok := keys[f.key]
+		if !ok {
+			key = ast.StringTerm(f.key)
+		}
+		pairs = append(pairs, [2]*ast.Term{key, f.value})
 	}
 	return ast.ObjectTerm(pairs...)
 }
+
+// keys are the terms of the object keys above, made once. Read-only.
+var keys = func() map[string]*ast.Term {
+	m := map[string]*ast.Term{}
+	for _, k := range strings.Fields(`v call id tool time principal issuer subject groups agent client target name kind environment labels plan understood
+		unknown effect kinds objects type columns access functions bounded reversible rows exact table approval state votes
+		derived scopes ruled allow deny`) {
+		m[k] = ast.StringTerm(k)
+	}
+	return m
+}()
 
 func text(s string) *ast.Term { return ast.InternedTerm(s) }
 

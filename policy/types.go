@@ -87,11 +87,23 @@ type Decision struct {
 	Score    int          `json:"score"` // 0 to 100
 	Reasons  []Reason     `json:"reasons"`
 	Scope    string       `json:"scope"` // the scope that covers the call; "" when none does
-	Rule     string       `json:"rule"`  // what decided: "score", "guard:not-understood", "no-scope", "deny:NAME"
+	Rule     string       `json:"rule"`  // what decided; see the list below
 	Approval *Requirement `json:"approval"`
 	Limits   Limits       `json:"limits"`
 	Revision string       `json:"revision"` // of the policy; filled in by Go
 }
+
+// What Decision.Rule says:
+//
+//	score                 the score, against the thresholds of the scope
+//	guard:not-understood  the call was not understood: denied, or asked where the scope has people look
+//	guard:credential      it touches data labelled "credential": asked
+//	guard:effect          no matching scope allows its effect: denied
+//	no-scope              no single scope covers all of it: denied
+//	no-approvers          it would be asked, but the scope names nobody: denied
+//	approved              enough people said yes to what would be asked: allowed
+//	deny:NAME             the deny rule NAME of a matching scope
+//	error                 no decision was reached: denied, and Decide returned an error
 
 // Reason is one named contribution to the score, or one sentence behind a verdict (points 0).
 type Reason struct {

@@ -69,6 +69,9 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
 		given[e.key] = true
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
 		switch {
+		case i < 0 && strings.Contains(e.key, ":"): // what follows may be a secret
+			name, _, _ := strings.Cut(e.key, ":")
+			d.problemAt(e.at, join(path, name), "write a blank after the colon: KEY: VALUE")
 		case i < 0:
 			d.problemAt(e.at, join(path, e.key), "%s", unknownKey(e.key, names(fields)))
 		case fields[i].notYet:

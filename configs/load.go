@@ -146,7 +146,7 @@ func parseYAML(text string) (file *ast.File, at place, err error) {
 	if !errors.As(err, &syntax) {
 		return nil, at, errors.New("the text cannot be read")
 	}
-	return nil, placeOfToken(syntax.GetToken()), errors.New(strings.ToLower(firstLine(syntax.GetMessage())))
+	return nil, placeOfToken(syntax.GetToken()), errors.New(withoutQuotes(syntax.GetMessage()))
 }
 
 // tooDeep finds the token at which brackets, or indicators on one line, are nested too deep.
@@ -178,7 +178,13 @@ func placeOfToken(tk *token.Token) place {
 	return place{max(tk.Position.Line, 1), max(tk.Position.Column, 1)}
 }
 
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
+// withoutQuotes cuts a message of the library before it repeats text of the file.
+func withoutQuotes(message string) string {
+	if i := strings.IndexAny(message, "\"'`\n"); i >= 0 {
+		message = message[:i]
+	}
+	if message = strings.TrimRight(message, ": "); message == "" {
+		return "the text cannot be read"
+	}
+	return strings.ToLower(message)
 }

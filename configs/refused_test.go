@@ -47,6 +47,7 @@ var refused = []struct{ old, new, want string }{
 	{"listen:", "»lisen:", `lisen: unknown key; did you mean listen?`},
 	{"user: sallyport", "user: sallyport, »pasword: x", `targets.orders-db.postgres.pasword: unknown key; did you mean password?`},
 	{"{ask: 40, deny: 95}", "{»zzz: 1}", `scopes.support.risk.zzz: unknown key; known here: ask, deny`},
+	{"environment: production", "\n    »mode:hunter2: x", `targets.orders-db.mode: write a blank after the colon: KEY: VALUE`},
 	{"state:", "»listen: 127.0.0.1:1\nstate:", `listen: this key is already in line 1; remove one`},
 	{"  orders-db:\n", "  orders-db:\n    »<<: {}\n", `targets.orders-db.<<: merge keys are refused; write the values out, so that each stands where it holds`},
 	{"{groups: [dba]}", "»&x {groups: [dba]}", `roles.approver: anchors and aliases are refused; write the value out, so that each stands where it holds`},
@@ -219,6 +220,23 @@ func TestTextThatIsNoConfiguration(t *testing.T) {
 	for _, text := range []string{"a: [1\n", "a: \"b\n", "\ta: b\n", "a: b: c\n", "a: |\n b\n c: *x\n", "a\nb: c\n"} {
 		if p := parseBad(t, text)[0]; p.Line < 1 || p.Column < 1 || p.Text == "" {
 			t.Errorf("%q: %s", text, p)
+		}
+	}
+}
+
+// Messages end up in logs and tickets; the text around a mistake may be a secret.
+func TestMistakesInTheSyntaxDoNotShowTheText(t *testing.T) {
+	for _, broken := range []string{
+		`"hunter2`, `'hunter2`, `hunter2: x`, `"hunter2" hunter2`, `[hunter2`, `{hunter2`, "hunter2\n  hunter2: y", "@hunter2", "`hunter2", "%hunter2", "*hunter2", "&hunter2",
+		"!hunter2", "!!hunter2", "|hunter2", ">hunter2", "- hunter2", "? hunter2", "hunter2]", "hunter2}", `"\hunter2"`, "!!int hunter2", "!!binary hunter2", "|\n hunter2", "&a hunter2", "[*hunter2]",
+	} {
+		for _, text := range []string{
+			strings.Replace(whole, `password: "env:PW"`, "password: "+broken, 1),
+			strings.Replace(whole, `{address: "db.internal:5432/orders", user: sallyport, password: "env:PW"}`, "\n      address: h/d\n      user: u\n      password: "+broken, 1),
+		} {
+			if got := parseBad(t, text).Error(); strings.Contains(got, "hunter") {
+				t.Errorf("password: %s\n%s", broken, got)
+			}
 		}
 	}
 }

@@ -56,6 +56,7 @@ var detections = map[string][][2]string{
 		{"{4111111111111111,17}", "{[payment_card],17}"},
 		{"4111111111111111.00", "[payment_card].00"},
 		{"a_4111111111111111_b", "a_[payment_card]_b"},
+		{"6445644564456445", "[payment_card]"},
 		{"card: 501800000009", "card: [payment_card]"},
 	},
 	USSSN: {
@@ -150,7 +151,7 @@ var lookalikes = []string{
 	"1.2.33.4", "v10.20.30.40", "go1.26.8", "123456789", "order 987654321", "123-456-7890", "(555) 123-4567", "+49 30 123456", "+4915112345678",
 	"0.4111111111111111", "3.14159265358979", "52.520008,13.404954", "4111111111111112", "4111 1111 1111 1112", "1234 5678 9012 3456",
 	"000-12-3456", "666-12-3456", "900-12-3456", "123-00-4567", "123-45-0000", "123-45-67890", "DE89370400440532013001", "XX89370400440532013000",
-	"user@host", "icon@2x.png", "@angular/core@12.3.4", "git@github.com:o/r.git", "a @ b", "@app.route", "eyJhbGciOiJIUzI1NiJ9", "eyJ", "they say",
+	"eyJhIjoxfQ.eyJiIjoyfQ.abc", "user@host", "icon@2x.png", "@angular/core@12.3.4", "git@github.com:o/r.git", "a @ b", "@app.route", "eyJhbGciOiJIUzI1NiJ9", "eyJ", "they say",
 	"https://example.com:8080/a@b", "https://user@host/", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "ghp_", "AKIA", "the AKIA prefix", "sk-ant",
 	"password is required", "password: string", "the token is invalid", "password=$PGPASSWORD", "password: <your password>", "a secret: nobody knows", "reset your password",
 	"password_changed_at: 2024-01-15", "max_tokens=409600000000", "token_type=bearer", "file:/run/secrets/orders", "10.0.0.1", "192.168.1.10", "host 127.0.0.1", "client 10.20.30.40",

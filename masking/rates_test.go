@@ -101,7 +101,7 @@ func TestRecall(t *testing.T) {
 	for class, random := range makers {
 		for name, render := range renderings {
 			misses, total := 0, 0
-			for range 12 {
+			for range 6 {
 				for _, around := range surroundings {
 					value := random(r)
 					text := fmt.Sprintf(strings.ReplaceAll(around, "%s", "%[1]s"), render(value))
@@ -174,7 +174,7 @@ func TestFalseAlarms(t *testing.T) {
 		{"telephone", 0, func() string { return randomDigits(r, 3) + "-" + randomDigits(r, 3) + "-" + randomDigits(r, 4) }},
 		{"words", 0, func() string { return randomFrom(r, lowerCase, 6) + " " + randomFrom(r, lowerCase, 14) }},
 	} {
-		const n = 5000
+		const n = 2000
 		masked := 0
 		for range n {
 			v := c.random()

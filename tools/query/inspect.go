@@ -129,7 +129,6 @@ func (in *inspection) relations() error {
 			return in.cat.undefinedTable(r)
 		}
 		in.rels = append(in.rels, resolved{r, rel})
-		in.cat.touch(in.types, rel.rowType)
 		if r.Written {
 			also, unclear := in.cat.writable(rel, in.st.Kind)
 			for _, what := range unclear {
@@ -201,7 +200,11 @@ func (in *inspection) callable(name string) bool {
 	if len(in.cat.functions[name]) == 0 {
 		return false
 	}
-	return in.cat.function(sqlparse.Call{Name: name, Args: 1}, in.types) != ""
+	rows := touched{} // here the argument is a row
+	for i := range in.rels {
+		in.cat.touch(rows, in.rels[i].rowType)
+	}
+	return in.cat.function(sqlparse.Call{Name: name, Args: 1}, rows) != ""
 }
 
 // named reports whether the statement, or one of its relations, has a column of this name.
@@ -226,6 +229,9 @@ func all(rels []*resolved, ok func(*resolved) bool) bool {
 func (in *inspection) code() {
 	for i := range in.rels {
 		r := &in.rels[i]
+		if slices.ContainsFunc(in.st.Columns, func(ref sqlparse.ColumnRef) bool { return in.wholeRow(ref, r) }) {
+			in.cat.touch(in.types, r.rowType)
+		}
 		for _, col := range r.columns {
 			if !in.reaches(r, col.name) {
 				continue

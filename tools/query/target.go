@@ -32,7 +32,7 @@ const (
 	// cancelWait is how long a cancelled statement may take to end before its connection is cut.
 	cancelWait = 5 * time.Second
 	// maxMessage bounds what one message of the server may need of memory: a row of the result.
-	maxMessage = 64 << 20
+	maxMessage = 16 << 20
 	// maxFindings bounds the statements remembered for one snapshot.
 	maxFindings = 2000
 )
@@ -175,11 +175,16 @@ func (t *target) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return nil, unreachable(err)
 }
 
-// discard takes a connection out of the pool and ends it.
+// discard takes a connection out of the pool, ends it and waits, for a while, until it is gone.
 func discard(conn *pgxpool.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelWait)
 	defer cancel()
-	conn.Hijack().Close(ctx)
+	pg := conn.Hijack().PgConn()
+	_ = pg.Close(ctx)
+	select {
+	case <-pg.CleanupDone():
+	case <-ctx.Done():
+	}
 }
 
 // unreachable says why a connection could not be had, without the server's words, hosts or users.

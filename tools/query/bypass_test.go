@@ -1,0 +1,370 @@
+package query
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"sallyport/tools"
+)
+
+// This file holds tricks. It only grows.
+
+// shadows are what somebody with rights in the database may have put in the way of built-in names.
+const shadows = `
+CREATE TABLE users (id int PRIMARY KEY, name varchar, tier text, manager int);
+INSERT INTO users VALUES (1, 'ann', 'free', NULL), (2, 'bob', 'pro', 1);
+CREATE TABLE audit (what text);
+CREATE FUNCTION log_it(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES ($1); RETURN $1; END $$;
+CREATE FUNCTION log_row(users) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+CREATE FUNCTION upper(users) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+CREATE FUNCTION lower(varchar) RETURNS text LANGUAGE sql AS $$ SELECT 'shadow' $$;
+CREATE FUNCTION json_array(int) RETURNS text LANGUAGE sql AS $$ SELECT 'shadow' $$;
+CREATE FUNCTION system_user() RETURNS text LANGUAGE sql AS $$ SELECT 'shadow' $$;
+CREATE FUNCTION textrange(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS $$ SELECT true $$;
+CREATE FUNCTION catv(varchar, varchar) RETURNS text LANGUAGE sql AS $$ SELECT 'shadow' $$;
+CREATE OPERATOR || (leftarg = varchar, rightarg = varchar, function = catv);
+CREATE OPERATOR === (leftarg = text, rightarg = text, function = textrange);
+CREATE AGGREGATE last_one(text) (sfunc = log_two, stype = text);
+CREATE DOMAIN checked AS text CHECK (length(log_it(VALUE)) > 0);
+CREATE TYPE own AS (v text);
+CREATE FUNCTION to_own(text) RETURNS own LANGUAGE sql AS $$ SELECT ROW($1)::own $$;
+CREATE CAST (text AS own) WITH FUNCTION to_own(text) AS IMPLICIT;
+CREATE TABLE owns (id int, o own);
+CREATE TYPE floats AS RANGE (subtype = float8);
+CREATE VIEW v_plain AS SELECT id, tier FROM users WHERE id > 0;
+CREATE VIEW v_calls AS SELECT id, log_it(tier) AS t FROM users;
+CREATE VIEW v_sleeps AS SELECT id, pg_sleep(0.01)::text AS s FROM users;
+CREATE VIEW v_over AS SELECT * FROM v_calls;
+CREATE VIEW v_roles AS SELECT rolname, rolpassword FROM pg_authid;
+CREATE VIEW v_shadow AS SELECT * FROM pg_shadow;
+CREATE VIEW v_activity AS SELECT query FROM pg_stat_activity;
+CREATE VIEW v_settings AS SELECT current_setting('port') AS p;
+CREATE VIEW v_xml AS SELECT xmlelement(name a, tier) AS x FROM users;
+CREATE TABLE guarded (id int, owner text);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE FUNCTION may_see(text) RETURNS bool LANGUAGE sql AS $$ SELECT true $$;
+CREATE POLICY p ON guarded USING (may_see(owner));
+CREATE TABLE ruled (id int);
+CREATE RULE r AS ON INSERT TO ruled DO ALSO INSERT INTO audit VALUES ('rule');
+CREATE TABLE trigged (id int PRIMARY KEY);
+CREATE FUNCTION on_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES ('trigger'); RETURN NEW; END $$;
+CREATE TRIGGER tr BEFORE INSERT OR DELETE ON trigged FOR EACH ROW EXECUTE FUNCTION on_change();
+CREATE TABLE defaulted (id int, t text DEFAULT log_it('default'));
+CREATE TABLE generated (id int, g text GENERATED ALWAYS AS (textrange(id::text, 'x')::text) STORED);
+CREATE TABLE checks (id int CHECK (textrange(id::text, 'x')));
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE child (id int, parent int REFERENCES parent ON DELETE CASCADE);
+CREATE TRIGGER tr BEFORE DELETE ON child FOR EACH ROW EXECUTE FUNCTION on_change();
+CREATE FOREIGN DATA WRAPPER none;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER none;
+CREATE FOREIGN TABLE remote (id int) SERVER elsewhere;
+CREATE SCHEMA other;
+CREATE TABLE other.t (id int);
+`
+
+func openShadows(t *testing.T) *fixture {
+	script := strings.Replace(shadows, "CREATE AGGREGATE", "CREATE FUNCTION log_two(text, text) RETURNS text LANGUAGE sql AS $$ SELECT $2 $$;\nCREATE AGGREGATE", 1)
+	return open(t, script)
+}
+
+func TestReadsThatRunOtherCodeAreNotUnderstood(t *testing.T) {
+	f := openShadows(t)
+	for _, sql := range []string{
+		// calls, in every form
+		"SELECT log_it('x')", "SELECT public.log_it('x')", `SELECT "log_it"('x')`, `SELECT U&"\006Cog_it"('x')`, "SELECT upper(log_it(tier)) FROM users",
+		"SELECT * FROM log_it('x')", "SELECT id FROM users WHERE id > length(log_it(tier))", "SELECT 1 FROM users ORDER BY log_it(tier)",
+		"SELECT count(*) FILTER (WHERE log_it(tier) = 'x') FROM users", "SELECT 1 LIMIT length(log_it('x'))", "VALUES ((log_it('x')))",
+		"SELECT rank() OVER (ORDER BY log_it(tier)) FROM users", "SELECT CASE WHEN true THEN log_it('x') END", "SELECT ARRAY[log_it('x')]",
+		"WITH a AS (SELECT log_it('x')) SELECT 1", "SELECT (SELECT log_it('x'))", "SELECT 1 FROM users JOIN LATERAL log_it(tier) l ON true",
+		"SELECT 1 FROM users TABLESAMPLE log_it(1)", "EXPLAIN SELECT log_it('x')", "SELECT last_one(tier) FROM users",
+		// attribute notation
+		"SELECT u.log_row FROM users u", "SELECT users.log_row FROM users", "SELECT u.upper FROM users u", "SELECT (u).log_row FROM users u",
+		"SELECT x.upper FROM (SELECT users FROM users) x", "SELECT public.users.log_row FROM users", "SELECT id FROM users u WHERE u.log_row = 'x'",
+		"SELECT (0.01::float8).pg_sleep", "SELECT x.pg_sleep FROM (VALUES (0.01)) x(a)",
+		// shadows that exact types prefer
+		"SELECT lower(name) FROM users", "SELECT lower('x')", "SELECT upper(u) FROM users u", "SELECT name || name FROM users", "SELECT 'a' === 'b'",
+		"SELECT tier OPERATOR(public.===) 'b' FROM users",
+		// names that became grammar after the server's version
+		"SELECT json_array(1)", "SELECT system_user", "SELECT json_value('{}', '$.a')",
+		// types and casts
+		"SELECT 'x'::checked", "SELECT CAST('x' AS checked)", "SELECT '(x)'::own", "SELECT ARRAY['x']::checked[]", "SELECT '[1,2]'::floats", "SELECT '<a/>'::xml",
+		"SELECT o FROM owns", "SELECT * FROM json_to_record('{\"a\":\"x\"}') AS r(a checked)",
+		// views
+		"SELECT * FROM v_calls", "SELECT id FROM v_calls", "SELECT 1 FROM v_sleeps", "SELECT * FROM v_over", "TABLE v_settings", "SELECT 1 FROM v_xml",
+		"SELECT 1 FROM users WHERE EXISTS (SELECT 1 FROM v_calls)",
+		// other relations
+		"SELECT * FROM guarded", "SELECT * FROM remote", "SELECT * FROM pg_ts_config_map", "SELECT * FROM pg_shmem_allocations",
+		// built-ins that are not plain reads
+		"SELECT pg_sleep(0)", "SELECT pg_catalog.pg_sleep(0)", "SELECT pg_sleep_for('0')", "SELECT set_config('a.b', 'c', false)", "SELECT current_setting('port')",
+		"SELECT pg_advisory_lock(1)", "SELECT pg_notify('a', 'b')", "SELECT nextval('s')", "SELECT lo_create(0)", "SELECT pg_read_file('x')", "SELECT pg_ls_dir('.')",
+		"SELECT query_to_xml('SELECT 1', true, true, '')", "SELECT table_to_xml('users', true, true, '')", "SELECT cursor_to_xml('c', 1, true, true, '')",
+		"SELECT ts_stat('SELECT 1')", "SELECT ts_rewrite('a'::tsquery, 'SELECT 1')", "SELECT pg_terminate_backend(1)", "SELECT pg_reload_conf()",
+		"SELECT pg_stat_get_activity(NULL)", "SELECT pg_get_functiondef('log_it'::regproc)", "SELECT pg_get_viewdef('v_plain'::regclass)", "SELECT setseed(0.5)",
+		"SELECT txid_current()", "SELECT pg_logical_emit_message(true, 'a', 'b')", "SELECT xpath('/a', NULL)", "SELECT inet_server_addr()",
+		"SELECT json_populate_record(NULL::users, '{}')", "SELECT pg_export_snapshot()", "SELECT no_such_function(1)",
+	} {
+		out, err := f.read(sql)
+		var unclear *tools.NotUnderstoodError
+		if err == nil {
+			t.Errorf("ran: %s\n\t%s", sql, out.Data)
+		} else if !errors.As(err, &unclear) {
+			t.Errorf("%s: %v (%T), want not understood", sql, err, err)
+		}
+	}
+	if n := f.one("SELECT count(*) FROM audit"); n != "0" {
+		t.Errorf("%s rows were written", n)
+	}
+}
+
+func TestReadsBesideShadowsStillWork(t *testing.T) {
+	f := openShadows(t)
+	for _, sql := range []string{
+		"SELECT id, tier FROM users WHERE id = 1 ORDER BY tier LIMIT 5", "SELECT * FROM v_plain", "SELECT u.id, u.tier FROM users u", "SELECT upper(tier) FROM users",
+		"SELECT u FROM users u", "SELECT public.users.tier FROM users", "SELECT x.a FROM (SELECT id AS a FROM users) x", "SELECT now(), random(), current_date",
+		"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT n FROM t", "SELECT ctid, tableoid FROM users",
+		"SELECT e.key, e.value FROM jsonb_each('{\"a\": 1}') e", "SELECT g FROM generate_series(1, 3) g", "SELECT count(*) FROM users",
+		"SELECT * FROM users TABLESAMPLE bernoulli (50)", "SELECT id FROM owns", "SELECT relname FROM pg_class LIMIT 1", "SELECT table_name FROM information_schema.tables LIMIT 1",
+		"SELECT tier FROM users WHERE tier LIKE 'f%' AND tier ~ '^f' AND id BETWEEN 1 AND 2 AND id IN (1, 2) AND tier IS DISTINCT FROM 'x'",
+		"SELECT min(id), max(id), avg(id), sum(id), string_agg(tier, ',' ORDER BY tier) FROM users GROUP BY manager HAVING count(*) > 0",
+	} {
+		if _, err := f.read(sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestCatalogsAreLabelled: what holds credentials or copies of rows says so, also behind a view, for policy to judge.
+func TestCatalogsAreLabelled(t *testing.T) {
+	f := openShadows(t)
+	for sql, label := range map[string]string{
+		"SELECT rolpassword FROM pg_authid": labelCredential, "TABLE pg_shadow": labelCredential, "SELECT 1 FROM pg_catalog.pg_user_mappings": labelCredential,
+		"SELECT * FROM pg_hba_file_rules": labelCredential, "SELECT 1 FROM pg_settings": labelCredential, "SELECT * FROM v_roles": labelCredential,
+		"SELECT 1 FROM v_shadow": labelCredential, "SELECT 1 FROM pg_stats": labelDataCopy, "SELECT 1 FROM pg_stat_activity": labelDataCopy,
+		"SELECT * FROM v_activity": labelDataCopy, "SELECT * FROM pg_attribute": labelDataCopy, "SELECT attmissingval FROM pg_attribute": labelDataCopy,
+		"SELECT c FROM pg_class c": labelDataCopy, "SELECT attname FROM pg_attribute": "", "SELECT relname FROM pg_class": "",
+		"SELECT column_default FROM information_schema.columns": labelDataCopy, "SELECT column_name FROM information_schema.columns": "",
+	} {
+		_, facts, err := f.facts(f.db.Reads(), sql)
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		got := strings.Join(facts.Objects[0].Labels, ",")
+		if got != label && !(facts.Effect == tools.Unknown && strings.HasPrefix(sql, "SELECT * FROM v_")) {
+			t.Errorf("%s: labels %q, want %q (%v)", sql, got, label, facts.Unknown)
+		}
+	}
+}
+
+func TestWritesThatRunOtherCodeAreNotUnderstood(t *testing.T) {
+	f := openShadows(t)
+	for _, sql := range []string{
+		"INSERT INTO ruled VALUES (1)", "INSERT INTO trigged VALUES (1)", "INSERT INTO defaulted(id) VALUES (1)", "INSERT INTO generated(id) VALUES (1)",
+		"INSERT INTO checks VALUES (1)", "DELETE FROM parent WHERE id = 1", "DELETE FROM trigged WHERE id = 1", "INSERT INTO guarded VALUES (1, 'a')", "UPDATE guarded SET owner = 'a' WHERE id = 1",
+		"INSERT INTO v_plain VALUES (1, 'a')", "INSERT INTO remote VALUES (1)", "UPDATE pg_class SET relname = 'x' WHERE relname = 'users'",
+		"INSERT INTO audit VALUES (log_it('x'))", "UPDATE users SET tier = log_it(tier) WHERE id = 1", "DELETE FROM users WHERE log_it(tier) = 'x'",
+		"DELETE FROM users WHERE id = 1 RETURNING log_it(tier)", "INSERT INTO owns VALUES (1, '(x)')", "UPDATE users u SET tier = u.log_row WHERE id = 1",
+		"WITH a AS (DELETE FROM users RETURNING id) INSERT INTO audit SELECT id FROM a", "WITH a AS (SELECT log_it('x') AS x) INSERT INTO audit SELECT x FROM a",
+		"INSERT INTO audit SELECT t FROM v_calls",
+	} {
+		_, err := f.write(sql)
+		var unclear *tools.NotUnderstoodError
+		if !errors.As(err, &unclear) {
+			t.Errorf("%s: %v (%T), want not understood", sql, err, err)
+		}
+	}
+	if n := f.one("SELECT count(*) FROM audit"); n != "0" {
+		t.Errorf("%s rows were written", n)
+	}
+}
+
+func TestEachToolSendsTheOtherOnes(t *testing.T) {
+	f := openShadows(t)
+	for _, c := range []struct{ tool, sql, use string }{
+		{"r", "DELETE FROM users", "query_write"}, {"r", "INSERT INTO audit VALUES ('x') RETURNING what", "query_write"},
+		{"r", "WITH a AS (DELETE FROM users RETURNING id) SELECT id FROM a", "query_write"},
+		{"w", "SELECT 1", "query"}, {"w", "EXPLAIN SELECT 1", "query"}, {"w", "SHOW timezone", "query"},
+		{"r", "DROP TABLE users", ""}, {"w", "CREATE TABLE x ()", ""}, {"w", "TRUNCATE users", ""}, {"w", "GRANT ALL ON users TO public", ""},
+		{"r", "SELECT 1 FOR UPDATE", ""}, {"r", "SELECT * INTO x FROM users", ""}, {"w", "MERGE INTO users USING audit ON true WHEN MATCHED THEN DELETE", ""},
+		{"r", "COPY users TO STDOUT", ""}, {"w", "DO ''", ""}, {"w", "CALL x()", ""},
+	} {
+		tool := f.db.Reads()
+		if c.tool == "w" {
+			tool = f.db.Writes()
+		}
+		_, err := tool.Plan(t.Context(), args("db", c.sql, nil))
+		var wrong *tools.WrongToolError
+		if !errors.As(err, &wrong) || wrong.Use != c.use {
+			t.Errorf("%s: %v (%T), want another tool: %q", c.sql, err, err, c.use)
+		}
+	}
+	for _, sql := range []string{"BEGIN", "COMMIT", "SET work_mem = '1GB'", "RESET ALL", "DISCARD ALL", "PREPARE a AS SELECT 1", "LISTEN a", "SELECT 1; SELECT 2", "",
+		"SHOW all", "SHOW data_directory", "EXPLAIN ANALYZE SELECT 1", "EXPLAIN DELETE FROM users", "SET SESSION AUTHORIZATION postgres", "FETCH 1 FROM sallyport",
+		"SELEC 1", "SELECT 1 FROM other_db.public.users", "SAVEPOINT a", "/* only a comment */", "-- x\n;"} {
+		for _, tool := range []*Tool{f.db.Reads(), f.db.Writes()} {
+			_, err := tool.Plan(t.Context(), args("db", sql, nil))
+			var unclear *tools.NotUnderstoodError
+			var wrong *tools.WrongToolError
+			var arg *tools.ArgError
+			if !errors.As(err, &unclear) && !errors.As(err, &arg) && !(errors.As(err, &wrong) && tool.name == toolWrite && wrong.Use == toolRead) {
+				t.Errorf("%s: %v (%T), want not understood", sql, err, err)
+			}
+		}
+	}
+}
+
+// canary is in every labelled column of the tests below.
+const canary = "987654320"
+
+const people = `
+CREATE TABLE people (id int PRIMARY KEY, name text, ssn text UNIQUE, email text, note text);
+INSERT INTO people SELECT g, 'n' || g, (987654320 + g - 1)::text, 'e' || g, NULL FROM generate_series(1, 3) g;
+CREATE TABLE orders (id int, person int, ssn_copy text REFERENCES people(ssn), name text);
+INSERT INTO orders VALUES (1, 1, '987654320', 'n1');
+CREATE TABLE children (hobby text) INHERITS (people);
+INSERT INTO children VALUES (9, 'c', '987654320', 'e', NULL, 'h');
+CREATE TABLE parts (id int, ssn text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);
+INSERT INTO parts VALUES (1, '987654320');
+CREATE TABLE gens (id int, ssn text, tail text GENERATED ALWAYS AS (substr(ssn, 1)) STORED);
+INSERT INTO gens VALUES (1, '987654320');
+CREATE VIEW v_all AS SELECT * FROM people;
+CREATE VIEW v_name AS SELECT id, name FROM people;
+CREATE VIEW v_row AS SELECT id, row_to_json(p) AS j FROM people p;
+CREATE VIEW v_expr AS SELECT id, reverse(ssn) AS r FROM people;
+CREATE VIEW v_where AS SELECT id FROM people WHERE ssn LIKE '9%';
+CREATE VIEW v_nested AS SELECT id, r FROM v_expr;
+CREATE MATERIALIZED VIEW m_all AS SELECT * FROM people;
+CREATE TABLE sink (id int, t text);
+ALTER TABLE people ADD COLUMN late text DEFAULT '987654320';
+ANALYZE;
+`
+
+func openPeople(t *testing.T) *fixture {
+	l := Label{Class: "us_ssn", Method: "redact"}
+	return open(t, people, labelsOf(map[string]Label{"people.ssn": l, "people.late": l, "public.parts.ssn": l, "gens.ssn": l}))
+}
+
+// leaks reports whether the canary, or a simple transform of it, is in the text.
+func leaks(text string) bool {
+	back := []byte(canary)
+	slices.Reverse(back)
+	for _, form := range []string{canary, canary[:6], canary[3:], string(back), hex.EncodeToString([]byte(canary)), base64.StdEncoding.EncodeToString([]byte(canary)),
+		fmt.Sprintf("%x", 987654320), "987-65-4320"} {
+		if strings.Contains(strings.ToLower(text), strings.ToLower(form)) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestLabelledColumnsAreOnlyShownMasked(t *testing.T) {
+	f := openPeople(t)
+	masked := []string{
+		"SELECT ssn FROM people", "SELECT * FROM people", "SELECT p.* FROM people p", "SELECT p.ssn AS id, p.id FROM people p", `SELECT "ssn" FROM people`, `SELECT U&"s\0073n" FROM people`,
+		"SELECT people.ssn, name FROM public.people", "SELECT public.people.ssn FROM people", "TABLE people", "SELECT id, ssn FROM people ORDER BY id", "SELECT ssn FROM ONLY people", "SELECT (ssn) FROM people",
+		"SELECT p.ssn FROM people p JOIN orders o ON o.person = p.id", "SELECT * FROM people p, orders o", "SELECT ssn_copy FROM orders", "SELECT ssn FROM children", "SELECT * FROM children",
+		"SELECT ssn FROM parts", "SELECT ssn FROM parts_1", "SELECT * FROM gens", "SELECT tail FROM gens", "SELECT late FROM people", "SELECT ssn FROM people WHERE id = 1 LIMIT 1 OFFSET 0",
+		"SELECT ssn, count(*) OVER () FROM people", "SELECT ssn FROM people TABLESAMPLE system (100)",
+	}
+	for _, sql := range masked {
+		out, err := f.read(sql)
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+		} else if leaks(string(out.Data)) || len(out.Columns) == 0 || !strings.Contains(string(out.Data), `"masked":true`) {
+			t.Errorf("%s: %s", sql, out.Data)
+		}
+	}
+	for _, sql := range []string{"SELECT id, name FROM people WHERE id = 1", "SELECT count(*) FROM people", "SELECT * FROM v_name", "SELECT id FROM orders",
+		"SELECT name FROM people GROUP BY name", "SELECT o.id FROM orders o WHERE EXISTS (SELECT 1 FROM people p WHERE p.id = o.person)"} {
+		if out, err := f.read(sql); err != nil || leaks(string(out.Data)) || len(out.Columns) > 0 {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+func TestLabelledColumnsCannotBeUsed(t *testing.T) {
+	f := openPeople(t)
+	expressions := []string{"ssn::int", "ssn::text", "ssn::date", "ssn::bytea", "CAST(ssn AS varchar)", "ssn || ''", "lower(ssn)", "reverse(ssn)", "substr(ssn, 1, 3)", "md5(ssn)", "length(ssn)",
+		"encode(ssn::bytea, 'hex')", "ascii(ssn)", "translate(ssn, '9', 'x')", "format('%s', ssn)", "regexp_replace(ssn, '^', 'x')", "string_to_array(ssn, NULL)", "ARRAY[ssn]", "ROW(ssn)", "ROW(people.*)",
+		"people", "people::text", "row_to_json(people)", "to_jsonb(people)", "to_json(people)->>'ssn'", "json_build_object('a', ssn)", "jsonb_build_array(ssn)", "coalesce(ssn, 'x')", "nullif(ssn, 'x')",
+		"greatest(ssn, 'x')", "CASE WHEN ssn LIKE '9%' THEN 1 END", "CASE ssn WHEN '1' THEN 1 END", "ssn = '987654320'", "ssn IS NULL", "ssn IN ('1')", "ssn = ANY(ARRAY['1'])", "ssn LIKE '9%'", "ssn BETWEEN '1' AND '9'",
+		"ssn IS DISTINCT FROM '1'", "(id, ssn) > (1, '9')", "ssn COLLATE \"C\"", "min(ssn)", "max(ssn)", "count(ssn)", "array_agg(ssn)", "string_agg(ssn, ',')", "json_agg(people)", "mode() WITHIN GROUP (ORDER BY ssn)",
+		"count(*) FILTER (WHERE ssn > '5')", "first_value(ssn) OVER ()", "rank() OVER (ORDER BY ssn)", "lag(ssn) OVER (PARTITION BY ssn)", "to_tsvector(ssn)", "int4range(1, ssn::int)", "1 / (ssn::int - 987654320)",
+		"(SELECT ssn)", "(SELECT max(ssn) FROM people)", "EXISTS (SELECT 1 FROM people WHERE ssn = '987654320')", "(SELECT string_agg(x::text, '') FROM (SELECT * FROM people) x)", "num_nulls(ssn)", "pg_typeof(ssn)",
+		"pg_column_size(ssn)", "(people).ssn", "(people.*)::text", "hashtext(ssn)", "ssn[1]", "xmlelement(name a, ssn)", "xmlforest(ssn)", "grouping(ssn)"}
+	statements := []string{
+		"SELECT id FROM people WHERE ssn = '987654320'", "SELECT id FROM people ORDER BY ssn", "SELECT ssn FROM people ORDER BY 1", "SELECT ssn AS s FROM people ORDER BY s", "SELECT ssn AS id FROM people ORDER BY id",
+		"SELECT id FROM people GROUP BY id HAVING max(ssn) > '5'", "SELECT 1 FROM people GROUP BY ssn", "SELECT ssn FROM people GROUP BY ssn", "SELECT DISTINCT ssn FROM people", "SELECT DISTINCT * FROM people",
+		"SELECT DISTINCT ON (ssn) id FROM people", "SELECT ssn FROM people UNION SELECT 'x'", "SELECT 'x' UNION ALL SELECT ssn FROM people", "SELECT id::text FROM people INTERSECT SELECT ssn FROM people", "TABLE people UNION ALL TABLE people",
+		"SELECT id FROM people EXCEPT SELECT ssn::int FROM people", "SELECT * FROM (SELECT ssn FROM people) s", "SELECT s.x FROM (SELECT ssn AS x FROM people) s", "SELECT s.x FROM (SELECT ssn FROM people) s(x)", "SELECT x FROM (TABLE people) s(a, b, x)",
+		"WITH c AS (SELECT * FROM people) SELECT ssn FROM c", "WITH c(x) AS (SELECT ssn FROM people) SELECT x FROM c", "WITH c AS MATERIALIZED (TABLE people) TABLE c", "WITH RECURSIVE c AS (SELECT ssn FROM people UNION ALL SELECT ssn FROM c WHERE false) SELECT * FROM c",
+		"SELECT l.x FROM people p, LATERAL (SELECT p.ssn AS x) l", "SELECT l FROM people p, LATERAL (VALUES (p.ssn)) l(x)", "SELECT u FROM people p, unnest(ARRAY[p.ssn]) u", "SELECT e FROM people p, jsonb_each_text(to_jsonb(p)) e",
+		"SELECT o.id FROM orders o JOIN people p ON p.ssn = o.name", "SELECT 1 FROM people a JOIN people b USING (ssn)", "SELECT 1 FROM people a NATURAL JOIN people b", "SELECT 1 FROM people p NATURAL JOIN orders o", "SELECT * FROM people a FULL JOIN people b USING (ssn)",
+		"SELECT c FROM people AS x(a, b, c)", "SELECT lower(c) FROM people AS x(a, b, c)", "SELECT j.c FROM (people CROSS JOIN sink) AS j(a, b, c)", "SELECT lower(j.c) FROM (people CROSS JOIN sink) AS j(a, b, c)", "SELECT x.y FROM (people CROSS JOIN sink) AS x(a, b, y)",
+		"SELECT 1 LIMIT (SELECT ssn::int FROM people LIMIT 1)", "SELECT 1 OFFSET (SELECT length(ssn) FROM people LIMIT 1)", "SELECT sum(1) OVER (ORDER BY ssn) FROM people", "SELECT 1 FROM people WINDOW w AS (PARTITION BY ssn)",
+		"SELECT 1 FROM people TABLESAMPLE bernoulli (length((SELECT ssn FROM people LIMIT 1)))", "EXPLAIN SELECT ssn FROM people", "EXPLAIN SELECT 1 FROM people WHERE ssn = '987654320'", "EXPLAIN (FORMAT JSON) TABLE people",
+		"VALUES ((SELECT ssn FROM people LIMIT 1))", "SELECT (SELECT people FROM people LIMIT 1)", "SELECT id FROM people p WHERE p = p",
+		"SELECT ssn FROM v_all", "SELECT * FROM v_all", "SELECT id FROM v_all", "SELECT id FROM v_row", "SELECT r FROM v_expr", "SELECT id FROM v_where", "TABLE v_nested", "SELECT id FROM m_all", "SELECT lower(ssn_copy) FROM orders",
+		"SELECT lower(ssn) FROM children", "SELECT lower(ssn) FROM parts_1", "SELECT lower(tail) FROM gens", "SELECT upper(late) FROM people", "SELECT ssn FROM people WHERE (SELECT true FROM people x WHERE x.ssn > 'a' LIMIT 1)",
+		"SELECT people.ssn::text FROM sink, people", "SELECT k.ssn FROM (SELECT p.* FROM people p) k", "SELECT count(*) FROM (SELECT DISTINCT ssn FROM people) x",
+	}
+	for _, e := range expressions {
+		statements = append(statements, "SELECT "+e+" FROM people")
+	}
+	for _, sql := range statements {
+		out, err := f.read(sql)
+		if err == nil {
+			t.Errorf("ran: %s\n\t%s", sql, out.Data)
+			continue
+		}
+		if leaks(err.Error()) && !strings.Contains(sql, canary) {
+			t.Errorf("%s: the error leaks: %v", sql, err)
+		}
+		var label *tools.LabelledError
+		var unclear *tools.NotUnderstoodError
+		if !errors.As(err, &label) && !errors.As(err, &unclear) {
+			t.Errorf("%s: %v (%T), want it refused before it runs", sql, err, err)
+		}
+	}
+}
+
+func TestLabelledColumnsCannotBeReadByWriting(t *testing.T) {
+	f := openPeople(t)
+	for _, sql := range []string{
+		"INSERT INTO sink SELECT id, ssn FROM people", "INSERT INTO sink(id, t) SELECT id, ssn FROM people RETURNING t", "INSERT INTO people SELECT * FROM people", "INSERT INTO sink TABLE parts", "INSERT INTO sink VALUES (1, (SELECT ssn FROM people LIMIT 1))",
+		"WITH c AS (SELECT ssn FROM people) INSERT INTO sink SELECT 1, ssn FROM c", "UPDATE people SET note = ssn WHERE id = 1 RETURNING note", "UPDATE people SET note = 'x' WHERE ssn = '987654320'", "UPDATE sink SET t = p.ssn FROM people p WHERE p.id = sink.id",
+		"UPDATE people SET (note, name) = (SELECT ssn, 'x' FROM people LIMIT 1) WHERE id = 1", "DELETE FROM people WHERE ssn > '5'", "DELETE FROM sink USING people p WHERE p.ssn = sink.t", "DELETE FROM people WHERE id = 1 RETURNING lower(ssn)",
+		"UPDATE people SET note = 'x' WHERE id = 1 RETURNING people", "UPDATE people SET note = 'x' WHERE id = 1 RETURNING to_jsonb(people)", "INSERT INTO people(id, ssn) VALUES (7, '987654320') ON CONFLICT (ssn) DO NOTHING",
+		"INSERT INTO people(id, ssn) VALUES (7, '987654320') ON CONFLICT DO NOTHING", "INSERT INTO people(id, ssn) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET note = people.ssn RETURNING note",
+		"INSERT INTO people(id, ssn) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET note = 'y' WHERE people.ssn = '987654320'", "INSERT INTO people(id, ssn) VALUES (1, 'x') ON CONFLICT ON CONSTRAINT people_ssn_key DO UPDATE SET note = 'x'",
+		"UPDATE people SET ssn = ssn || 'x' WHERE id = 1", "INSERT INTO sink SELECT id, x.t FROM (TABLE people) x(id, n, t)", "INSERT INTO sink(id) SELECT length(ssn) FROM people", "INSERT INTO sink SELECT 1, p::text FROM people p",
+	} {
+		out, err := f.write(sql)
+		if err == nil {
+			t.Errorf("ran: %s\n\t%s", sql, out.Data)
+			continue
+		}
+		var label *tools.LabelledError
+		var unclear *tools.NotUnderstoodError
+		if !errors.As(err, &label) && !errors.As(err, &unclear) {
+			t.Errorf("%s: %v (%T), want it refused before it runs", sql, err, err)
+		}
+	}
+	for _, sql := range []string{"UPDATE people SET note = 'x' WHERE id = 2 RETURNING ssn, id", "UPDATE people SET note = 'x' WHERE id = 2 RETURNING *", "INSERT INTO people(id, ssn) VALUES (77, '555') RETURNING *", "DELETE FROM people WHERE id = 77 RETURNING people.*"} {
+		out, err := f.write(sql)
+		if err != nil || leaks(string(out.Data)) || len(out.Columns) == 0 {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	// What must not be found out cannot be read from an error either.
+	_, err := f.write("INSERT INTO people(id, ssn) VALUES (8, '987654320')")
+	if err == nil || leaks(err.Error()) {
+		t.Errorf("got %v", err)
+	}
+}

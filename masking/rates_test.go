@@ -150,7 +150,7 @@ func TestFalseAlarms(t *testing.T) {
 		{"11-digit id", 0, func() string { return randomDigits(r, 11) }},
 		{"12-digit id", 0, func() string { return randomDigits(r, 12) }},
 		{"16-digit id", 32, func() string { return randomDigits(r, 16) }},
-		{"19-digit id", 15, func() string { return randomDigits(r, 19) }},
+		{"19-digit id", 20, func() string { return randomDigits(r, 19) }},
 		{"epoch seconds", 0, func() string { return fmt.Sprint(1_500_000_000 + r.IntN(400_000_000)) }},
 		{"epoch milliseconds", 0, func() string { return fmt.Sprint(1_500_000_000_000 + r.Int64N(400_000_000_000)) }},
 		{"epoch microseconds", 0, func() string { return fmt.Sprint(1_500_000_000_000_000 + r.Int64N(400_000_000_000_000)) }},

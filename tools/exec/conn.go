@@ -1,0 +1,245 @@
+package exec
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sallyport/tools/exec/shparse"
+)
+
+const (
+	keepAlive     = 15 * time.Second // between two signs of life on an open connection
+	keepAliveWait = 10 * time.Second // for the answer to one; then the connection is given up
+	idleTimeout   = 10 * time.Minute // an unused connection is closed
+)
+
+// probeKey is a key nobody has: its private half is never made.
+var probeKey = ed25519.PublicKey(make([]byte, ed25519.PublicKeySize))
+
+// host is one target with its open connections.
+type host struct {
+	Target
+	trust, jumpTrust *trust
+	log              *slog.Logger
+
+	mu     sync.Mutex
+	conns  []*conn // guarded by mu
+	closed bool    // guarded by mu
+}
+
+// conn is one login that was tested. Its keepAlive goroutine ends with it.
+type conn struct {
+	client *ssh.Client
+	jump   *ssh.Client // nil for a direct connection
+	timed  bool        // the login shell's read knows -t
+	gone   chan struct{}
+	once   sync.Once
+	done   sync.WaitGroup
+
+	// guarded by host.mu
+	sessions int
+	used     time.Time
+}
+
+func (c *conn) close() {
+	c.once.Do(func() {
+		close(c.gone)
+		c.client.Close()
+		if c.jump != nil {
+			c.jump.Close()
+		}
+	})
+}
+
+// acquire returns a connection with room for one more command. The caller must release it.
+func (h *host) acquire(ctx context.Context) (*conn, error) {
+	h.mu.Lock()
+	for _, c := range h.conns {
+		if c.sessions < h.MaxSessions {
+			c.sessions++
+			h.mu.Unlock()
+			return c, nil
+		}
+	}
+	h.mu.Unlock()
+	c, err := h.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		c.close()
+		return nil, unreachable(problemLost, errors.New("the target is closed"))
+	}
+	c.sessions = 1
+	h.conns = append(h.conns, c)
+	c.done.Go(func() { h.keep(c) })
+	return c, nil
+}
+
+// release gives a connection back; broken takes it out of use for everybody.
+func (h *host) release(c *conn, broken bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.sessions--
+	c.used = time.Now()
+	if broken {
+		h.drop(c)
+	}
+}
+
+// drop takes c out of use. The caller holds mu.
+func (h *host) drop(c *conn) {
+	for i, other := range h.conns {
+		if other == c {
+			h.conns = append(h.conns[:i:i], h.conns[i+1:]...)
+		}
+	}
+	c.close()
+}
+
+// keep watches a connection: it asks for signs of life and ends it when it is dead or was idle for long.
+func (h *host) keep(c *conn) {
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.gone:
+			return
+		case <-tick.C:
+		}
+		h.mu.Lock()
+		idle := c.sessions == 0 && time.Since(c.used) > idleTimeout
+		h.mu.Unlock()
+		if idle || !c.alive() {
+			h.mu.Lock()
+			h.drop(c)
+			h.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (c *conn) alive() bool {
+	answered := make(chan error, 1)
+	c.done.Go(func() {
+		_, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil)
+		answered <- err
+	})
+	select {
+	case err := <-answered:
+		return err == nil
+	case <-time.After(keepAliveWait):
+		return false
+	}
+}
+
+func (h *host) close() {
+	h.mu.Lock()
+	conns := h.conns
+	h.conns, h.closed = nil, true
+	h.mu.Unlock()
+	for _, c := range conns {
+		c.close()
+	}
+	for _, c := range conns {
+		c.done.Wait()
+	}
+}
+
+// dial connects, logs in, and tests that the login shell leaves quoted words alone.
+func (h *host) dial(ctx context.Context) (_ *conn, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c := &conn{gone: make(chan struct{}), used: time.Now()}
+	dial := (&net.Dialer{}).DialContext
+	if h.Jump != nil {
+		wire, err := dial(ctx, "tcp", h.Jump.Address)
+		if err != nil {
+			return nil, unreachable("its jump host: "+problemNetwork, err)
+		}
+		if c.jump, err = h.Jump.connect(ctx, wire, h.jumpTrust); err != nil {
+			return nil, err
+		}
+		dial = c.jump.DialContext
+	}
+	defer func() {
+		if err != nil && c.jump != nil {
+			c.jump.Close()
+		}
+	}()
+	wire, err := dial(ctx, "tcp", h.Address)
+	if err != nil {
+		return nil, unreachable(problemNetwork, err)
+	}
+	if c.client, err = h.connect(ctx, wire, h.trust); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.client.Close() })
+	defer stop()
+	if c.timed, err = selfTest(c.client); err != nil {
+		c.client.Close()
+		return nil, unreachable(problemShell, err)
+	}
+	return c, nil
+}
+
+// nasty are arguments that a shell which does not follow POSIX quoting, or a start-up file that prints, gives back changed.
+var nasty = []string{
+	"", " ", "a  b", "'", "''", `\`, `\\`, `\'`, `"`, "$HOME", "${IFS}", "`id`", "$(id)", "*", "?", "[a-z]", "~", "~root", "{a,b}", "!!", "!a",
+	"#x", "a;b", "a&b", "a|b", "<a", ">a", "(a)", "-n", "--", "=ls", "%1", "^a^b", "a\nb", "a\tb", "\n", `\n`, "é", "日本", "\u00a0", "a'b\\'c\"d$e`f",
+}
+
+// selfTest has the login shell print nasty words back, and asks whether its read can time out (dash's cannot).
+func selfTest(client *ssh.Client) (timed bool, err error) {
+	session, err := client.NewSession()
+	if err != nil {
+		return false, err
+	}
+	defer session.Close()
+	var line, want strings.Builder
+	line.WriteString(environment(defaultPath) + "printf '%s\\n|'")
+	for _, w := range nasty {
+		line.WriteString(" " + shparse.Quote(w))
+		want.WriteString(w + "\n|")
+	}
+	// Exit status 1 says end of file, any other that the option is not known.
+	line.WriteString(`; (read -r -t 1 x </dev/null) 2>/dev/null; echo $?`)
+	var out, stderr bytes.Buffer
+	session.Stdout = &bounded{Buffer: &out, left: 64 << 10}
+	session.Stderr = &bounded{Buffer: &stderr, left: 64 << 10}
+	if err = session.Run(line.String()); err != nil {
+		return false, err
+	}
+	answer, ok := strings.CutPrefix(out.String(), want.String())
+	if !ok || stderr.Len() > 0 {
+		return false, errors.New("what came back is not what was sent")
+	}
+	return strings.TrimSpace(answer) == "1", nil
+}
+
+// bounded drops what is above its limit, and lets the sender go on.
+type bounded struct {
+	*bytes.Buffer
+	left int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	n := min(len(p), b.left)
+	b.left -= n
+	b.Buffer.Write(p[:n])
+	return len(p), nil
+}
+
+var _ io.Writer = (*bounded)(nil)

@@ -1,0 +1,133 @@
+package exec
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"sallyport/tools"
+	"sallyport/tools/exec/shparse"
+)
+
+// pathLabel gives the files of a pattern a label. ** stands for any number of components, * and ? stay within one.
+type pathLabel struct{ pattern, label string }
+
+// path notes one file that a command reads, writes or lists. What a symbolic link leads to only the host can see.
+func (k *Knowledge) path(kind string, w shparse.Word, f *finding) {
+	if w.Text == "-" && kind != "path_list" {
+		return // the standard streams, in every program that we let read or write "-"
+	}
+	if slices.Contains(strings.Split(w.Text, "/"), "..") {
+		f.unknown("a path with .. in it") // after a symbolic link it leads elsewhere than it looks
+		return
+	}
+	name := w.Text
+	if !path.IsAbs(name) {
+		switch {
+		case f.cwd != "":
+			name = path.Join(f.cwd, name)
+		case kind == "path_list":
+			name = path.Join("~", name)
+		default:
+			f.unknown("a relative path; give cwd, or the whole path")
+			return
+		}
+	}
+	name = path.Clean(name)
+	if w.Glob && !slices.ContainsFunc(k.globs, func(root string) bool { return strings.HasPrefix(name, root+"/") }) {
+		f.unknown("a wildcard below %s", printable(path.Dir(name)))
+		return
+	}
+	o := tools.Object{Type: "path", Name: printable(name), Access: tools.Read}
+	if kind == "path_list" { // names, sizes and owners; not what is in the files
+		f.object(o)
+		return
+	}
+	o.Labels = k.labelsOf(name, f.tree, w.Glob)
+	if kind == "path_write" {
+		o.Access = tools.Write
+		f.raise(writing(name, len(o.Labels) > 0))
+	}
+	f.object(o)
+}
+
+// writing is the effect of changing a file: what the system is made of is configuration, and who may do what is
+// administration.
+func writing(name string, labelled bool) tools.Effect {
+	if name == "/dev/null" {
+		return tools.Read
+	}
+	if labelled || strings.Count(name, "/") == 1 { // the root and the directories in it
+		return tools.Admin
+	}
+	switch top, _, _ := strings.Cut(name[1:], "/"); top {
+	case "etc", "usr", "bin", "sbin", "lib", "lib64", "boot", "proc", "sys", "dev", "root":
+		return tools.Define
+	}
+	return tools.Write
+}
+
+// shallow is how deep a directory may be so that reading the whole tree of it counts as reading every labelled kind of
+// file: nobody reads all of /etc or /srv for one thing. Deeper, only patterns with a fixed place count.
+const shallow = 1
+
+// labelsOf returns the labels of a cleaned path: of the file, of what a wildcard can stand for, or of anything in a tree.
+func (k *Knowledge) labelsOf(name string, tree, glob bool) (labels []string) {
+	parts := components(name)
+	for _, l := range k.labels {
+		pattern := components(l.pattern)
+		hit := false
+		switch {
+		case tree && pattern[0] == "**":
+			hit = len(parts) <= shallow || overlap(pattern, parts, glob)
+		case tree:
+			hit = overlap(pattern, parts, glob) || overlap(pattern[:min(len(parts), len(pattern))], parts, glob)
+		default:
+			hit = overlap(pattern, parts, glob)
+		}
+		if hit && !slices.Contains(labels, l.label) {
+			labels = append(labels, l.label)
+		}
+	}
+	return labels
+}
+
+func components(p string) []string {
+	return slices.DeleteFunc(strings.Split(p, "/"), func(s string) bool { return s == "" })
+}
+
+// overlap reports whether some file fits both the pattern and the path. With glob the path's last component is a pattern.
+func overlap(pattern, parts []string, glob bool) bool {
+	switch {
+	case len(pattern) == 0:
+		return len(parts) == 0
+	case pattern[0] == "**":
+		if overlap(pattern[1:], parts, glob) {
+			return true
+		}
+		return len(parts) > 0 && overlap(pattern, parts[1:], glob)
+	case len(parts) == 0:
+		return false
+	}
+	if !meets(pattern[0], parts[0], glob && len(parts) == 1) {
+		return false
+	}
+	return overlap(pattern[1:], parts[1:], glob)
+}
+
+// meets reports whether a component fits a pattern with * and ?; when both are patterns, whether any name fits both.
+func meets(a, b string, both bool) bool {
+	switch {
+	case a == "" && b == "":
+		return true
+	case a != "" && a[0] == '*':
+		return meets(a[1:], b, both) || b != "" && meets(a, b[1:], both)
+	case both && b != "" && b[0] == '*':
+		return meets(a, b[1:], both) || a != "" && meets(a[1:], b, both)
+	case a == "" || b == "":
+		return false
+	case a[0] == '?' || a[0] == b[0] || both && b[0] == '?':
+		return meets(a[1:], b[1:], both)
+	}
+	return false
+}

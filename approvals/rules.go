@@ -84,6 +84,13 @@ func (r *Request) Open(now time.Time) bool {
 	return (r.State == Pending || r.State == Approved) && now.Before(r.Expires)
 }
 
+// Answers reports whether an identical call belongs to r instead of being a new question: r is open, or was used up or denied
+// less than window ago. It gets the same answer then: an execution is not repeated, and a no is not asked away.
+func (r *Request) Answers(now time.Time, window time.Duration) bool {
+	over := r.State == Consumed || r.State == Denied
+	return r.Open(now) || over && now.Sub(r.Decided) < window
+}
+
 // AttachKey identifies a repeated call: the same caller, the same tool and target, the same argument bytes.
 func AttachKey(requester Identity, client, tool, target string, args []byte) string {
 	return hashFields("sallyport.attach.v1", requester.Issuer, requester.Subject, client, tool, target, string(args))

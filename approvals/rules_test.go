@@ -87,6 +87,33 @@ func TestAVoteAfterTheEndDoesNotCount(t *testing.T) {
 	}
 }
 
+func TestAnIdenticalCallBelongsToARequest(t *testing.T) {
+	tests := []struct {
+		state   State
+		decided time.Duration // before now
+		expires time.Duration // after now
+		want    bool
+	}{
+		{Pending, 0, time.Minute, true},
+		{Approved, 0, time.Minute, true},
+		{Pending, 0, 0, false},
+		{Approved, 0, -time.Second, false},
+		{Consumed, time.Second, -time.Minute, true},
+		{Consumed, time.Minute, time.Minute, false},
+		{Denied, time.Second, time.Minute, true},
+		{Denied, time.Minute, time.Minute, false},
+		{Expired, time.Second, time.Minute, false},
+		{Cancelled, time.Second, time.Minute, false},
+		{Stale, time.Second, time.Minute, false},
+	}
+	for _, tt := range tests {
+		r := Request{State: tt.state, Decided: now.Add(-tt.decided), Expires: now.Add(tt.expires)}
+		if got := r.Answers(now, time.Minute); got != tt.want {
+			t.Errorf("%s, decided %s ago, expires in %s: %v", tt.state, tt.decided, tt.expires, got)
+		}
+	}
+}
+
 func TestAttachKeySeparatesItsFields(t *testing.T) {
 	base := AttachKey(ann, "cli", "query_write", "db", []byte(`{"a":1}`))
 	for name, other := range map[string]string{

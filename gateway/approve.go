@@ -80,16 +80,10 @@ func (g *Gateway) openOrAttach(ctx context.Context, call *Call) (approvals.Reque
 	}
 	old, err := g.Store.ApprovalByKey(ctx, call.attachKey())
 	switch {
-	case errors.Is(err, approvals.ErrNotFound):
-	case err != nil:
+	case err == nil && old.Answers(now, g.Replay):
+		return attach(call, old)
+	case err != nil && !errors.Is(err, approvals.ErrNotFound):
 		return old, unavailable("approvals", err)
-	case old.Open(now):
-		return old, nil
-	case old.State == approvals.Consumed && now.Sub(old.Decided) < g.Replay:
-		return old, &replayError{old.CallID}
-	case old.State == approvals.Denied && now.Sub(old.Decided) < g.Replay:
-		call.ID = old.CallID
-		return old, &closedError{old, approvals.Denied} // a person said no a moment ago; asking again at once is pressing him
 	}
 	if err := g.floodCheck(ctx, call); err != nil {
 		return old, err
@@ -104,7 +98,19 @@ func (g *Gateway) openOrAttach(ctx context.Context, call *Call) (approvals.Reque
 	if created {
 		g.Log.Info("approval requested", "call", got.CallID, "approval", got.ID, "code", got.Code, "target", got.Target, "risk", got.Risk)
 	}
-	return got, nil
+	return attach(call, got) // somebody else's identical call may have been asked, answered and run meanwhile
+}
+
+// attach makes call one with the request of an identical call: it waits for it, or has its answer already.
+func attach(call *Call, req approvals.Request) (approvals.Request, error) {
+	switch req.State {
+	case approvals.Consumed:
+		return req, &replayError{req.CallID}
+	case approvals.Denied:
+		call.ID = req.CallID
+		return req, &closedError{req, approvals.Denied} // a person said no a moment ago; asking again at once is pressing him
+	}
+	return req, nil
 }
 
 // floodCheck refuses an agent that piles up questions: tired people say yes.

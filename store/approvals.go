@@ -11,8 +11,9 @@ import (
 	"sallyport/audit"
 )
 
-// OpenApproval makes a request durable, with its entry, unless one with the same AttachKey is open: then that one is returned, created is
-// false, and nothing is written. However many callers ask at once, people are asked once.
+// OpenApproval makes a request durable, with its entry, unless the newest one with the same AttachKey answers the call (see
+// [approvals.Request.Answers]; the window is ReplayWindow): then that one is returned, created is false, and nothing is written.
+// However many callers ask at once, and however late one of them comes, people are asked once.
 func (s *Store) OpenApproval(ctx context.Context, req approvals.Request, rec audit.Record) (got approvals.Request, created bool, err error) {
 	if req.ID == "" || req.Code == "" || req.AttachKey == "" || req.Digest == "" || req.State != approvals.Pending || len(req.Votes) > 0 {
 		return req, false, errors.New("store: a new request needs ID, Code, AttachKey and Digest, state pending and no votes")
@@ -28,7 +29,7 @@ func (s *Store) OpenApproval(ctx context.Context, req approvals.Request, rec aud
 	err = s.writer.do(ctx, true, func(t *transaction) error {
 		got, created = req, true
 		old, err := s.newestApproval(background, t, "attach_key", req.AttachKey)
-		if err == nil && old.Open(t.now) {
+		if err == nil && old.Answers(t.now, s.cfg.ReplayWindow) {
 			got, created = old, false
 			return nil
 		}

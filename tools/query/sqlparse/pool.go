@@ -22,7 +22,7 @@ var ErrUnavailable = errors.New("the SQL parser is not available")
 type Config struct {
 	// Argv is the program and the arguments that make it call Serve; required. It gets no environment.
 	Argv []string
-	// Workers is how many children are kept ready, default 2. Each is about 20 MB.
+	// Workers is how many children are kept ready, default 2.
 	Workers int
 	// Timeout is the limit for one statement, default 250 ms. A usual statement takes well below one.
 	Timeout time.Duration

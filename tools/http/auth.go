@@ -71,10 +71,7 @@ func newCredential(cfg Config, t Target) (*credential, error) {
 		return nil, errors.New("auth.query: needs a name and a value")
 	case a.SigV4 != nil && (a.SigV4.Region == "" || a.SigV4.Service == "" || a.SigV4.AccessKey == nil || a.SigV4.SecretKey == nil):
 		return nil, errors.New("auth.sigv4: needs region, service, access key and secret key")
-	case authorization > 0 || a.Header != nil || a.Query != nil:
-		if cfg.Known != nil {
-			break
-		}
+	case !c.empty() && cfg.Known == nil:
 		return nil, errors.New("a target with a credential needs Config.Known, so that its echo can be masked")
 	}
 	if t.Auth.OAuth2 != nil {
@@ -84,6 +81,11 @@ func newCredential(cfg Config, t Target) (*credential, error) {
 		}
 	}
 	return c, nil
+}
+
+// empty reports whether no credential is configured.
+func (c *credential) empty() bool {
+	return c.Bearer == nil && c.Basic == nil && c.OAuth2 == nil && c.SigV4 == nil && c.Header == nil && c.Query == nil
 }
 
 // framing reports whether a header is the transport's own.

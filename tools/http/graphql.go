@@ -215,6 +215,12 @@ func (c *graphqlCall) objects(access tools.Effect) []tools.Object {
 	return out
 }
 
-func (c *graphqlCall) summary() string {
-	return "GraphQL " + c.kind() + " of " + strings.Join(c.fields, ", ")
+func (c *graphqlCall) summary() string { return "GraphQL " + c.kind() + " of " + c.names(", ") }
+
+// names are the first root fields: a document can ask for hundreds, and its objects list them all.
+func (c *graphqlCall) names(separator string) string {
+	if n := len(c.fields); n > 12 {
+		return strings.Join(c.fields[:12], separator) + fmt.Sprintf("%sand %d more", separator, n-12)
+	}
+	return strings.Join(c.fields, separator)
 }

@@ -164,7 +164,7 @@ func (t *api) inspectGraphQL(r *request, in *inspected, f *tools.Facts) error {
 	}
 	f.Kinds = []string{"graphql " + call.kind()}
 	f.Objects, f.Unknown, f.Summary = call.objects(accessOf(f.Effect)), call.unclear, call.summary()
-	f.Fingerprint = "POST " + t.GraphQL.Path + " " + call.kind() + " {" + strings.Join(call.fields, " ") + "}"
+	f.Fingerprint = "POST " + t.GraphQL.Path + " " + call.kind() + " {" + call.names(" ") + "}"
 	return nil
 }
 

@@ -314,6 +314,31 @@ func TestUnknownTargetIsNotFound(t *testing.T) {
 	}
 }
 
+// A value that does not fit its parameter is another operation, and an undocumented one; OpenAPI 3.1 is understood too.
+func TestPathParametersAreTyped(t *testing.T) {
+	doc := `{"openapi":"3.1.0","info":{"title":"T","version":"1"},"paths":{"/u/{id}":{"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"integer","minimum":1}}],
+		"get":{"operationId":"getUser","responses":{"200":{"description":"ok"}}},
+		"put":{"operationId":"putUser","requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/User"}}}},"responses":{"200":{"description":"ok"}}}}},
+		"components":{"schemas":{"User":{"type":"object","required":["name"],"properties":{"name":{"type":["string","null"]},"kind":{"const":"person"}}}}}}`
+	w := newWorld(t, Target{BaseURL: "http://127.0.0.1:1", OpenAPI: []byte(doc)})
+	for path, known := range map[string]bool{"/u/7": true, "/u/export": false, "/u/0": false, "/u/-1": false, "/u/7.5": false, "/u/1e3": false, "/u/07": false} {
+		_, f, err := w.facts(get(path).json())
+		if err != nil || f.Understood() != known {
+			t.Errorf("%s: %v, %v", path, f.Unknown, err)
+		}
+	}
+	for body, ok := range map[string]bool{`{"name":"ann"}`: true, `{"name":null,"kind":"person"}`: true, `{"name":5}`: false, `{}`: false, `{"name":"x","kind":"robot-9131"}`: false} {
+		_, _, err := w.facts(tools.Args(`{"target":"api","method":"PUT","path":"/u/7","body":` + body + `}`))
+		var arg *tools.ArgError
+		if ok != (err == nil) || err != nil && !errors.As(err, &arg) {
+			t.Errorf("%s: %v", body, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "9131") || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	w := newWorld(t, Target{BaseURL: "http://127.0.0.1:1", OpenAPI: []byte(billing), JSONRPC: &JSONRPC{Path: "/rpc", Read: []string{"get_*"}}})
 	d, err := w.Describe(t.Context(), "api", "", "names")

@@ -145,6 +145,7 @@ func foldParameters(template string) string {
 type segment struct {
 	prefix, suffix string
 	param          bool
+	name           string // of the parameter
 }
 
 func newSegment(s string) (segment, error) {
@@ -155,7 +156,7 @@ func newSegment(s string) (segment, error) {
 	case open < 0 || end < open || strings.ContainsAny(s[end+1:], "{}"):
 		return segment{}, fmt.Errorf("segment %q: one parameter per segment is supported", s)
 	}
-	return segment{prefix: s[:open], suffix: s[end+1:], param: true}, nil
+	return segment{prefix: s[:open], suffix: s[end+1:], param: true, name: s[open+1 : end]}, nil
 }
 
 func (s segment) matches(have string) bool {
@@ -164,6 +165,9 @@ func (s segment) matches(have string) bool {
 	}
 	return len(have) > len(s.prefix)+len(s.suffix) && strings.HasPrefix(have, s.prefix) && strings.HasSuffix(have, s.suffix)
 }
+
+// value is the parameter's part of a segment that matches.
+func (s segment) value(have string) string { return have[len(s.prefix) : len(have)-len(s.suffix)] }
 
 func matchSegments(want []segment, have []string) bool {
 	return len(want) == len(have) && slices.EqualFunc(want, have, segment.matches)

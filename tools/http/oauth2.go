@@ -32,6 +32,7 @@ const (
 	tokenTimeout = 15 * time.Second
 	tokenEarly   = 30 * time.Second // a token this close to its end is not used any more
 	tokenMaxAge  = 10 * time.Minute // for servers that do not say how long a token lives
+	tokenMinAge  = 20 * time.Second // a token this new is kept whatever the API says, or every 401 would cost a new one
 )
 
 // tokens obtains and keeps a target's access token.
@@ -43,6 +44,7 @@ type tokens struct {
 	// turn holds one value; who takes it owns the fields below. A channel, because waiting must end with the call.
 	turn  chan struct{}
 	token string
+	since time.Time
 	until time.Time
 }
 
@@ -87,7 +89,7 @@ func (k *tokens) get(ctx context.Context) (string, error) {
 	}
 	k.cred.tell("token", tok.AccessToken)
 	now := k.cred.now()
-	k.token, k.until = tok.AccessToken, now.Add(tokenMaxAge)
+	k.token, k.since, k.until = tok.AccessToken, now, now.Add(tokenMaxAge)
 	if !tok.Expiry.IsZero() {
 		k.until = tok.Expiry.Add(-tokenEarly)
 	}
@@ -136,7 +138,9 @@ func tokenError(err error) error {
 func (k *tokens) forget() {
 	select {
 	case <-k.turn:
-		k.until = time.Time{}
+		if k.cred.now().Sub(k.since) >= tokenMinAge {
+			k.until = time.Time{}
+		}
 		k.turn <- struct{}{}
 	default: // somebody is asking for a new one right now
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,9 +20,10 @@ const effectKey = "x-sallyport-effect"
 // operations is an OpenAPI document compiled to a table. Read-only.
 type operations struct {
 	list []*operation // literal segments before parameters, so that the first match is the right one
-	// patterns is false when a pattern in the document is not one that Go's regular expressions know; such patterns are
-	// then not checked, the rest of the schema is.
+	// patterns is false when a pattern in the document is not one that Go's regular expressions know; no pattern is then
+	// checked, the rest of each schema is.
 	patterns bool
+	options  []openapi3.SchemaValidationOption
 }
 
 // operation is one method on one path template.
@@ -55,6 +57,13 @@ func loadOperations(doc []byte) (*operations, error) {
 			return nil, err
 		}
 		ops.patterns = false
+	}
+	ops.options = []openapi3.SchemaValidationOption{openapi3.VisitAsRequest()}
+	if t.IsOpenAPI31OrLater() {
+		ops.options = append(ops.options, openapi3.EnableJSONSchema2020())
+	}
+	if !ops.patterns {
+		ops.options = append(ops.options, openapi3.DisablePatternValidation())
 	}
 	ids := map[string]bool{}
 	for template, item := range t.Paths.Map() {
@@ -119,7 +128,7 @@ func methodEffect(method string) tools.Effect {
 // match finds the operation of a request. HEAD is answered by GET's operation where the document has none of its own.
 func (ops *operations) match(method string, segments []string) *operation {
 	for _, o := range ops.list {
-		if o.method == method && matchSegments(o.segments, segments) {
+		if o.method == method && matchSegments(o.segments, segments) && o.fits(ops, segments) {
 			return o
 		}
 	}
@@ -129,6 +138,34 @@ func (ops *operations) match(method string, segments []string) *operation {
 		}
 	}
 	return nil
+}
+
+// fits holds the values in the path against their parameters' schemas: "export" is no {id} that is an integer, so it is
+// another operation, and an undocumented one.
+func (o *operation) fits(ops *operations, segments []string) bool {
+	for _, p := range o.params {
+		if p.Value == nil || p.Value.In != openapi3.ParameterInPath || p.Value.Schema == nil || p.Value.Schema.Value == nil {
+			continue
+		}
+		for i, s := range o.segments {
+			if s.param && s.name == p.Value.Name && p.Value.Schema.Value.VisitJSON(typed(s.value(segments[i]), p.Value.Schema), ops.options...) != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// typed is the text of a path parameter as its schema's type.
+func typed(text string, schema *openapi3.SchemaRef) any {
+	types := schema.Value.Type
+	if types != nil && (types.Includes("integer") || types.Includes("number")) && strings.Trim(text, "-0123456789.") == "" && json.Valid([]byte(text)) {
+		return json.Number(text)
+	}
+	if types != nil && types.Includes("boolean") && (text == "true" || text == "false") {
+		return text == "true"
+	}
+	return text
 }
 
 // checkBody holds the body against the operation's schema.
@@ -158,11 +195,7 @@ func (o *operation) checkBody(ops *operations, r *request, media string) error {
 	if err != nil {
 		return &tools.ArgError{Field: "body", Problem: errNotJSON.Error()}
 	}
-	options := []openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.DisableSchemaErrorDetails()}
-	if !ops.patterns {
-		options = append(options, openapi3.DisablePatternValidation())
-	}
-	if err := content.Schema.Value.VisitJSON(v, options...); err != nil {
+	if err := content.Schema.Value.VisitJSON(v, ops.options...); err != nil {
 		return schemaError(o, err)
 	}
 	return nil
@@ -176,8 +209,12 @@ func schemaError(o *operation, err error) error {
 		for _, p := range s.JSONPointer() {
 			arg.Field += "." + printable(p, 60)
 		}
-		if s.Reason != "" {
-			arg.Problem = printable(s.Reason, 200)
+		reason := s.Reason
+		if _, at, ok := strings.Cut(reason, "\n- at '"); ok { // the validator of OpenAPI 3.1 leads with the schema's address
+			_, reason, _ = strings.Cut(at, "': ")
+		}
+		if reason != "" {
+			arg.Problem = printable(reason, 200)
 		}
 	}
 	return arg

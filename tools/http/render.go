@@ -36,7 +36,8 @@ func (x *exchange) Render(ctx context.Context, m tools.Mask) (*tools.Rendered, e
 		return nil, x.failed(errors.New("the answer ended early"), true)
 	}
 	out := &tools.Rendered{Affected: -1, Code: strconv.Itoa(x.resp.StatusCode), Truncated: x.truncated(c)}
-	data := []byte(`{"status":` + out.Code + `,"headers":`)
+	data := make([]byte, 0, len(c.text)+len(c.text)/8+512)
+	data = append(data, `{"status":`+out.Code+`,"headers":`...)
 	data = append(data, marshal(x.headers(m))...)
 	if c.text != nil {
 		data = append(data, `,"body":`...)
@@ -56,8 +57,8 @@ func (x *exchange) Render(ctx context.Context, m tools.Mask) (*tools.Rendered, e
 // appendBody masks the body on its way into the result: JSON by its structure, text as one string.
 func (x *exchange) appendBody(dst []byte, c *content, m tools.Mask) []byte {
 	text := x.scrubbed(c.text)
-	if isJSON(c.media) && !c.cut && json.Valid(text) {
-		return m.JSON(dst, text)
+	if isJSON(c.media) && !c.cut {
+		return m.JSON(dst, text) // one string, if it is not JSON after all
 	}
 	return append(dst, marshal(string(m.Text(nil, withoutHidden(text))))...)
 }
@@ -143,6 +144,8 @@ func (x *exchange) withoutCredential(u *url.URL) *url.URL {
 // note is what the gateway has to say about a status, in its own words.
 func (x *exchange) note() string {
 	switch s := x.resp.StatusCode; {
+	case s == http.StatusUnauthorized && x.api.cred.empty():
+		return "the API wants a credential, and none is configured for this target; an administrator can change that"
 	case s == http.StatusUnauthorized || s == http.StatusForbidden:
 		return "the API refused the gateway's credential for this; an administrator can change that, another wording cannot"
 	case s >= 300 && s < 400 && x.resp.Header.Get("Location") != "":

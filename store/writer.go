@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -116,8 +117,10 @@ func (w *writer) loop() {
 	}
 }
 
-// gather takes what waits behind the first operation. While a commit waits for the disk the next group forms by itself.
+// gather takes what waits behind the first operation. While a commit waits for the disk the next group forms by itself; the callers that
+// were answered by the last commit are let run first, because they often come back at once, and would miss this one by a hair.
 func (w *writer) gather(first *operation) []*operation {
+	runtime.Gosched()
 	group := make([]*operation, 0, 16)
 	for op := first; ; {
 		if op.state.CompareAndSwap(queued, taken) {

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/audit"
+	"sallyport/configs"
+	"sallyport/gateway"
+	"sallyport/gateway/adminapi"
+	"sallyport/gateway/mcpserver"
+	"sallyport/identity"
+	"sallyport/store"
+)
+
+// drainTime is how long calls in flight may go on after a stop was asked for; then they are cancelled.
+const drainTime = 20 * time.Second
+
+func newServe() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use: "serve --config FILE", Short: "Run the gateway", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if path == "" {
+				return &cliError{code: exitUsage, err: errors.New("serve needs --config FILE"), hints: []string{"configs/examples/ has files to start from; sallyport config check FILE checks yours"}}
+			}
+			f, err := configs.Load(path)
+			if err != nil {
+				return configError(err)
+			}
+			s, err := newServer(cmd.Context(), serverConfig{file: f, path: path, log: newLogger(f, cmd.ErrOrStderr())})
+			if err != nil {
+				return err
+			}
+			return s.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "sallyport.yaml")
+	return cmd
+}
+
+// serverConfig is what newServer needs.
+type serverConfig struct {
+	file *configs.File
+	path string // read again on SIGHUP
+	log  *slog.Logger
+}
+
+// server is a running gateway: every part constructed once, and the listeners in front of it.
+type server struct {
+	serverConfig
+	store    *store.Store
+	verifier *identity.Verifier
+	gateway  *gateway.Gateway
+	mcp      *mcpserver.Server
+	listener net.Listener
+	metrics  net.Listener // nil when not configured
+	current  *current
+}
+
+// newServer opens everything a gateway needs, or nothing: on error what was opened is closed again.
+func newServer(ctx context.Context, cfg serverConfig) (s *server, err error) {
+	s = &server{serverConfig: cfg, current: &current{file: cfg.file}}
+	var undo []func()
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
+			}
+		}
+	}()
+	f := cfg.file
+	if s.listener, err = listen(f); err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { s.listener.Close() })
+	if f.Metrics != "" {
+		if s.metrics, err = net.Listen("tcp", f.Metrics); err != nil {
+			return nil, hinted(fmt.Errorf("metrics: %w", err), "choose another address for metrics")
+		}
+		undo = append(undo, func() { s.metrics.Close() })
+	}
+	if s.store, err = store.Open(ctx, store.Config{Dir: f.State, Origin: f.PublicURL, Now: time.Now, Log: cfg.log, ReplayWindow: replayWindow}); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	undo = append(undo, func() { s.store.Close() })
+	if s.verifier, err = newVerifier(ctx, f, cfg.log); err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { s.verifier.Close() })
+	world, err := s.buildWorld(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, world.Close)
+	s.gateway, err = gateway.New(ctx, gateway.Config{
+		Store: s.store, Log: cfg.log, Now: time.Now, SessionIdle: f.Sessions.Idle.D(), SessionMax: f.Sessions.Max.D(),
+		Replay: replayWindow, MaxPending: 10,
+	}, world)
+	if err != nil {
+		return nil, err
+	}
+	if s.mcp, err = s.newMCP(f); err != nil {
+		return nil, err
+	}
+	if err = s.recordConfig(ctx, "gateway started", f); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return s, nil
+}
+
+// URL is where the gateway listens, for the demo and tests.
+func (s *server) URL() string {
+	scheme := "http"
+	if s.file.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + s.listener.Addr().String()
+}
+
+// run serves until ctx ends; then it lets calls in flight finish, cancels what does not, and closes every part.
+func (s *server) run(ctx context.Context) error {
+	mux := http.NewServeMux()
+	s.mcp.Register(mux)
+	mux.Handle("/api/", adminapi.New(adminapi.Config{
+		Gateway: s.gateway, Log: s.store, Slog: s.log, Roles: s.current.roles,
+		Verify: func(ctx context.Context, token string) (*identity.Principal, error) {
+			return s.verifier.Verify(ctx, token, identity.API)
+		},
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+
+	// No write time-out: a call may be held for people. The transport sets a deadline for each write.
+	main := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	metrics := &http.Server{Handler: s.gateway.MetricsHandler(), ReadHeaderTimeout: 10 * time.Second}
+
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	failed := make(chan error, 2)
+	serve := func(srv *http.Server, l net.Listener) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+	}
+	serve(main, s.listener)
+	if s.metrics != nil {
+		serve(metrics, s.metrics)
+	}
+	wg.Add(2)
+	go func() { defer wg.Done(); s.expireLoop(work) }()
+	go func() { defer wg.Done(); s.reloadLoop(work) }()
+	s.log.Info("gateway ready", "listen", s.listener.Addr().String(), "public_url", s.file.PublicURL, "version", version)
+
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping: calls in flight may finish", "within", drainTime)
+	case err = <-failed:
+	}
+	drain, stop := context.WithTimeout(context.Background(), drainTime)
+	defer stop()
+	err = errors.Join(err, s.mcp.Shutdown(drain), main.Shutdown(drain), metrics.Shutdown(drain))
+	main.Close()
+	cancel()
+	wg.Wait()
+	return errors.Join(err, s.close())
+}
+
+// close ends the parts in the order in which they depend on each other.
+func (s *server) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := s.gateway.Close(ctx)
+	err = errors.Join(err, s.recordConfig(ctx, "gateway stopped", s.file))
+	s.verifier.Close()
+	return errors.Join(err, s.store.Close())
+}
+
+// expireLoop closes approval requests whose time has passed.
+func (s *server) expireLoop(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.gateway.Expire(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("closing expired requests", "err", err)
+			}
+		}
+	}
+}
+
+// reloadLoop reads the configuration again on SIGHUP. A bad file keeps the old one and says so.
+func (s *server) reloadLoop(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			if err := s.reload(ctx); err != nil {
+				s.log.Error("the configuration was not reloaded; the old one stays in force", "err", err)
+			} else {
+				s.log.Info("configuration reloaded")
+			}
+		}
+	}
+}
+
+func (s *server) reload(ctx context.Context) error {
+	f, err := configs.Load(s.path)
+	if err != nil {
+		return err
+	}
+	if f.Listen != s.file.Listen || f.State != s.file.State || f.PublicURL != s.file.PublicURL || f.Metrics != s.file.Metrics {
+		return errors.New("listen, metrics, state and public_url cannot change while the gateway runs; restart it")
+	}
+	if !sameIssuers(f, s.file) {
+		return errors.New("identity cannot change while the gateway runs; restart it")
+	}
+	w, err := s.buildWorld(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := s.recordConfig(ctx, "configuration reloaded", f); err != nil {
+		w.Close()
+		return err
+	}
+	s.current.set(f)
+	s.gateway.Replace(w)
+	return nil
+}
+
+// recordConfig appends that a configuration came into force, or that the gateway stopped.
+func (s *server) recordConfig(ctx context.Context, what string, f *configs.File) error {
+	return s.store.Append(ctx, audit.Record{Entry: audit.Entry{Kind: audit.KindConfig, Detail: what + ", revision " + f.Revision()}})
+}
+
+// readyz says whether calls are taken, and if not, which part is the reason.
+func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
+	var problems []string
+	if err := s.store.Writable(); err != nil {
+		problems = append(problems, "audit: the store cannot be written: "+err.Error())
+	}
+	if err := s.verifier.Ready(); err != nil {
+		problems = append(problems, "identity: "+err.Error())
+	}
+	if len(problems) == 0 {
+		fmt.Fprintln(w, "ready")
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	for _, p := range problems {
+		fmt.Fprintln(w, p)
+	}
+}
+
+func listen(f *configs.File) (net.Listener, error) {
+	l, err := net.Listen("tcp", f.Listen)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("listen: %w", err), "another program may use the address; change listen in the configuration")
+	}
+	if f.TLS == nil {
+		return l, nil
+	}
+	cert, err := tls.LoadX509KeyPair(f.TLS.Cert, f.TLS.Key)
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
+}
+
+// current is the configuration in force, for the parts that outlive a reload.
+type current struct {
+	mu   sync.RWMutex
+	file *configs.File
+}
+
+func (c *current) set(f *configs.File) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.file = f
+}
+
+func (c *current) roles() adminapi.Roles {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	r := c.file.Roles
+	return adminapi.Roles{Approver: r.Approver.Groups, Operator: r.Operator.Groups, Auditor: r.Auditor.Groups}
+}

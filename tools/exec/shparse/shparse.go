@@ -266,8 +266,9 @@ func globInLast(text string) bool {
 	return slash >= 0 && !strings.ContainsAny(text[:slash], "*?")
 }
 
-// Quote makes s one word of any POSIX shell: nothing inside single quotes has a meaning.
-func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// Quote makes s one word of any POSIX shell: nothing inside single quotes has a meaning. A single quote itself stands in
+// double quotes, which [Parse] understands again, where the usual \' would be a lone backslash.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'" }
 
 // Render writes a line again from its words. Parsing the result gives the same words.
 func Render(line []Item) string {
@@ -300,11 +301,10 @@ func Render(line []Item) string {
 	return b.String()
 }
 
-// render leaves a wildcard to the shell, with everything before its path component quoted.
+// render quotes a word. One with a wildcard stays as it is: besides * and ? it holds only characters that mean themselves.
 func (w Word) render() string {
-	if !w.Glob {
-		return Quote(w.Text)
+	if w.Glob {
+		return w.Text
 	}
-	slash := strings.LastIndexByte(w.Text, '/') + 1
-	return Quote(w.Text[:slash]) + w.Text[slash:]
+	return Quote(w.Text)
 }

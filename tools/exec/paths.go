@@ -17,6 +17,10 @@ func (k *Knowledge) path(kind string, w shparse.Word, f *finding) {
 	if w.Text == "-" && kind != "path_list" {
 		return // the standard streams, in every program that we let read or write "-"
 	}
+	if len(w.Text) > 4096 { // no kernel takes it
+		f.unknown("a path longer than any can be")
+		return
+	}
 	if slices.Contains(strings.Split(w.Text, "/"), "..") {
 		f.unknown("a path with .. in it") // after a symbolic link it leads elsewhere than it looks
 		return
@@ -109,25 +113,40 @@ func overlap(pattern, parts []string, glob bool) bool {
 	case len(parts) == 0:
 		return false
 	}
-	if !meets(pattern[0], parts[0], glob && len(parts) == 1) {
+	both := glob && len(parts) == 1
+	if both && pattern[0][0] == '.' && parts[0][0] != '.' {
+		return false // the shell's wildcards leave out hidden files
+	}
+	if !meets(pattern[0], parts[0], both) {
 		return false
 	}
 	return overlap(pattern[1:], parts[1:], glob)
 }
 
-// meets reports whether a component fits a pattern with * and ?; when both are patterns, whether any name fits both.
+// meets reports whether a component fits a pattern with * and ?; when both are patterns, whether any name fits both. It
+// fills a table, row by row, because trying all splits of two patterns full of stars takes for ever.
 func meets(a, b string, both bool) bool {
-	switch {
-	case a == "" && b == "":
-		return true
-	case a != "" && a[0] == '*':
-		return meets(a[1:], b, both) || b != "" && meets(a, b[1:], both)
-	case both && b != "" && b[0] == '*':
-		return meets(a, b[1:], both) || a != "" && meets(a[1:], b, both)
-	case a == "" || b == "":
-		return false
-	case a[0] == '?' || a[0] == b[0] || both && b[0] == '?':
-		return meets(a[1:], b[1:], both)
+	if !both && !strings.ContainsAny(a, "*?") {
+		return a == b
 	}
-	return false
+	// next[j] is whether a[i+1:] meets b[j:], here[j] whether a[i:] does.
+	here, next := make([]bool, len(b)+1), make([]bool, len(b)+1)
+	for i := len(a); i >= 0; i-- {
+		for j := len(b); j >= 0; j-- {
+			switch {
+			case i == len(a) && j == len(b):
+				here[j] = true
+			case i < len(a) && a[i] == '*':
+				here[j] = next[j] || j < len(b) && here[j+1]
+			case both && j < len(b) && b[j] == '*':
+				here[j] = here[j+1] || i < len(a) && next[j]
+			case i == len(a) || j == len(b):
+				here[j] = false
+			default:
+				here[j] = (a[i] == b[j] || a[i] == '?' || both && b[j] == '?') && next[j+1]
+			}
+		}
+		here, next = next, here
+	}
+	return next[0]
 }

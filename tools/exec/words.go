@@ -206,7 +206,7 @@ func (p *parser) parse(words []shparse.Word) (operands []shparse.Word) {
 			if p.posix {
 				return append(operands, words[i+1:]...)
 			}
-		case p.digits && number.MatchString(text) && !strings.ContainsAny(text, "."):
+		case p.digits && strings.Trim(text[1:], "0123456789") == "": // -5f would be more than a number
 			p.f.shape = append(p.f.shape, "-<number>")
 		case p.options[text] != nil: // long, or one letter, or a long one with a single dash
 			i += p.take(text, p.options[text], words[i+1:])

@@ -1,0 +1,99 @@
+package exec
+
+import "testing"
+
+// What must never run as a read: every trick that got through somewhere, here or in another tool. The list only grows.
+var bypasses = []string{
+	// more than one command, or another one than it looks
+	"ls; touch /tmp/p", "ls && touch /tmp/p", "ls || touch /tmp/p", "ls\ntouch /tmp/p", "ls & touch /tmp/p", "ls |& tee /tmp/p", "ls | xargs touch",
+	"! ls", "{ touch /tmp/p; }", "(touch /tmp/p)", "f() { touch /tmp/p; }; f", "if true; then touch /tmp/p; fi", "for i in 1; do touch /tmp/p; done",
+	"while true; do ls; done", "case x in x) touch /tmp/p;; esac", "[[ -f /tmp/x ]]", "((x=1))", "let 'a[$(touch /tmp/p)]=1'", "time touch /tmp/p",
+	"coproc touch /tmp/p", "select x in a; do touch /tmp/p; done", "time ls", "until false; do ls; done",
+	// words that are not what they look like
+	"ls $(touch /tmp/p)", "ls `touch /tmp/p`", "ls \"$(touch /tmp/p)\"", "ls <(touch /tmp/p)", "ls ${X:-$(touch /tmp/p)}", "ls $HOME", "echo $((1+1))",
+	"$'touch' /tmp/p", "$'\\x74ouch' /tmp/p", "$\"touch\" /tmp/p", "to''uch /tmp/p", "t\\ouch /tmp/p", "to\\\nuch /tmp/p", "{touch,/tmp/p}", "/???/t?uch /tmp/p",
+	"ls ~root", "ls ~/.ssh", "cat ~/.aws/credentials", "cat /etc/[s]hadow", "cat /etc/shado?", "cat /etc/*", "cat /e*c/shadow", "cat /var/log/../../etc/shadow",
+	"cat /etc/shadow\r", "ls\x00; id", "ls\u00a0-l", "ls \u202e", "l\u200bs", "echo \"a\\$(id)\"", "echo \"!!\"", "echo a\\;id", "=ls",
+	// where output and input go
+	"ls > /tmp/p", "ls >> /tmp/p", "ls >| /tmp/p", "ls &> /tmp/p", "ls 2> /tmp/p", "ls >&2", "ls <> /tmp/p", "ls > /dev/tcp/127.0.0.1/1", "cat < /dev/tcp/127.0.0.1/1",
+	"cat < /etc/shadow", "cat <<< x", "cat << E\nx\nE", "exec 3</etc/shadow", "ls 3>/dev/null", "> /tmp/p", "ls < ~/.netrc", "cat </proc/self/environ", "ls >/dev/null/../../tmp/p",
+	// environment
+	"PATH=/tmp ls", "LD_PRELOAD=/tmp/x.so ls", "X=1", "export X=1", "declare -a 'a[$(id)]=1'", "env LD_PRELOAD=/tmp/x ls", "env PATH=/tmp ls", "env -S 'touch /tmp/p'",
+	"env --split-string='touch /tmp/p'", "env BASH_ENV=/tmp/x ls", "env - touch /tmp/p", "env -i touch /tmp/p", "env -C /tmp ./x", "env --chdir=/tmp ./x", "printenv; touch /tmp/p",
+	// builtins that evaluate their words
+	"test -v 'a[$(touch /tmp/p)]'; touch /tmp/p", "read 'a[$(touch /tmp/p)]'", "unset 'a[$(touch /tmp/p)]'", "eval id", ". /tmp/x", "source /tmp/x",
+	"command touch /tmp/p", "builtin echo x", "exec touch /tmp/p", "trap 'touch /tmp/p' EXIT", "alias ls=id", "hash -p /tmp/x ls", "enable -f /tmp/x y", "mapfile -C id -c 1",
+	"compgen -C id", "bind -x id", "[ -v 'a[$(touch /tmp/p)]' ]", "type ls", "cd /tmp", "set -x", "wait -p 'a[$(id)]'", "ulimit -a", "history", "jobs -x id",
+	// interpreters, shells, wrappers
+	"sh -c id", "bash -c id", "/bin/sh -c id", "dash", "python3 -c x", "python -c x", "perl -e x", "ruby -e x", "node -e x", "php -r x", "lua -e x", "busybox sh",
+	"nice sh -c id", "nohup ls", "setsid ls", "timeout 5 touch /tmp/p", "timeout 5 env sh -c id", "stdbuf -o0 ls", "xargs ls", "watch ls", "script -c id", "ionice touch /tmp/p",
+	"sudo ls", "sudo -u root cat /etc/hosts", "doas ls", "su -c id", "runuser -c id", "chroot / id", "nsenter -t 1 id", "unshare id", "systemd-run id", "flock /tmp/x id",
+	"ssh host id", "scp a b:c", "rsync -e id a b", "at now", "batch", "parallel id", "find . | xargs rm", "strace ls", "gdb -ex x", "ltrace ls", "make -f /tmp/x",
+	"/tmp/ls", "./ls", "../bin/ls", "/usr/bin/../../tmp/ls", "/usr/local/bin/ls", "LS", "ls.exe", "/usr/bin/env sh", "/usr//bin/ls",
+	// programs with an option that runs, writes or reads names
+	"find / -exec id ';'", "find / -exec id '{}' +", "find / -execdir id ';'", "find / -ok id ';'", "find / -okdir id ';'", "find /tmp -delete", "find / -fprint /tmp/p",
+	"find / -fprintf /tmp/p x", "find / -fls /tmp/p", "find / -fprint0 /tmp/p", "find -files0-from /tmp/x", "find / -exe id ';'", "find / '-exec' id ';'", "find -D exec / -exec id ';'",
+	"awk 'BEGIN{system(\"id\")}'", "awk '{print > \"/tmp/p\"}'", "awk '{print | \"id\"}'", "awk 'BEGIN{\"id\" | getline}'", "awk -f /tmp/x", "awk --file=/tmp/x", "awk -e '{print}'",
+	"awk -v x=1 '{print}'", "gawk -i /tmp/x '{print}'", "awk '@load \"x\"'", "awk 'BEGIN{while((getline l<\"/etc/shadow\")>0)print l}'", "awk -E /tmp/x", "awk '{print $1}' /etc/shadow",
+	"awk '{ print $1 >> \"/tmp/p\" }' /etc/hosts", "awk '{print ENVIRON[\"X\"]}'", "mawk -W exec /tmp/x", "awk '{print}' ARGV=1",
+	"sed -i s/a/b/ /tmp/x", "sed --in-place=.bak s/a/b/ /tmp/x", "sed 'e id'", "sed '1e'", "sed 's/a/b/e'", "sed 's/a/b/we /tmp/p'", "sed 'w /tmp/p'", "sed '/x/w /tmp/p'", "sed -f /tmp/x",
+	"sed 'r /etc/shadow' /etc/hosts", "sed -n p /etc/shadow", "sed --expression=e", "sed -e 'e id'", "sed -ne 'e id'", "sed 's/x/y/;e id'", "sed 's|a|b|e'", "sed '1,5!e id'", "sed 'R /etc/shadow'", "sed '$!N;e'",
+	"sort -o /tmp/p /etc/hosts", "sort -o/tmp/p /etc/hosts", "sort --output=/tmp/p", "sort --outp=/tmp/p", "sort --compress-program=id", "sort --files0-from=/etc/shadow", "sort -T/tmp", "sort -no /tmp/p /etc/hosts",
+	"sort /etc/hosts -o/tmp/p", "sort --random-source=/etc/shadow -R", "uniq /etc/hosts /tmp/p", "uniq - /tmp/p", "tee /tmp/p", "split /etc/hosts", "csplit /etc/hosts 1", "shuf -o /tmp/p",
+	"tree -o /tmp/p", "tree -oR /tmp", "date -s now", "date 01010000", "date --set=now", "date -f /etc/shadow", "date --file=/etc/shadow", "date -us now", "date --se=now", "hostname x", "hostname -F /tmp/x", "hostname -b x",
+	"dmesg -C", "dmesg -c", "dmesg -w", "dmesg -D", "dmesg --follow", "journalctl -f", "journalctl --vacuum-time=1s", "journalctl --rotate", "journalctl --file=/x", "journalctl -nf", "journalctl --follow", "journalctl -u x -f", "journalctl --setup-keys", "journalctl -fu x",
+	"tail -f /var/log/syslog", "tail -F /var/log/syslog", "tail --follow /var/log/syslog", "tail --follow=name /x", "tail -n 5 -f /x", "tail -5f /var/log/syslog", "tail --retry -f /x", "tail -fn5 /x", "tail -0f /x",
+	"top", "top -b", "htop", "less /etc/hosts", "more /etc/hosts", "man ls", "vi /etc/hosts", "nano x", "ed x", "view /etc/hosts", "yes", "ping example.com", "sleep infinity", "cat /dev/zero", "cat /dev/urandom", "head /dev/sda", "cat /dev/tty", "cat /dev/stdin",
+	"mount /dev/sda /mnt", "mount -a", "mount -o remount /", "umount /", "swapon -a", "sysctl -w a=b", "sysctl a=b", "ip link set lo down", "ip a a 1.2.3.4 dev lo", "ip addr add 1.2.3.4 dev lo", "ip netns exec x id", "ip -b /tmp/x", "ip r a default via 1.2.3.4",
+	"ip monitor", "ip a f", "ip l s lo down", "ip route flush all", "ss -K", "ss -D /tmp/p", "ss -E", "netstat -c", "ifconfig lo down", "arp -d x", "arp -s a b", "free -s 1", "ps e", "ps aux e", "ps auxe", "ps eww", "ps -o environ", "lsof -r 1", "lsof +r",
+	"systemctl restart x", "systemctl stop x", "systemctl edit x", "systemctl set-property x a=b", "systemctl import-environment", "systemctl show-environment", "systemctl -H x status y", "systemctl status x; reboot", "systemctl kill x", "systemctl daemon-reexec",
+	"systemctl link /tmp/x", "systemctl start x", "systemctl enable --now x", "systemctl re x", "systemctl --host=x status y", "systemctl --now status", "systemctl status --root=/tmp", "systemctl switch-root /", "systemctl list-units | sh", "systemctl log-level debug", "systemctl freeze x",
+	"service x restart", "crontab -r", "crontab -e", "crontab /tmp/x", "apt install x", "apt-get update", "dpkg -i x", "dpkg --configure -a", "rpm -i x", "rpm --eval '%(id)'", "pip install x", "npm i", "snap install x", "dpkg --pre-invoke=id -l", "apt -o a=b list", "rpm -q --pipe id x",
+	"git log", "git status", "git -c core.pager=id log", "git diff --ext-diff", "git --paginate log", "git grep -O id x", "docker ps", "docker run x", "docker exec x id", "kubectl get secrets", "kubectl exec x id", "psql -c x", "mysql -e x", "redis-cli x", "sqlite3 x",
+	"curl http://x", "wget http://x", "nc x 1", "socat - x", "telnet x", "ftp x", "dig secret.example.com", "nslookup x", "host x", "getent hosts x", "openssl s_client -connect x", "tcpdump", "traceroute x", "whois x", "mail x", "sendmail x",
+	"tar -cf /tmp/p /etc", "tar -xf x", "tar -tf x --to-command=id", "tar --checkpoint=1 --checkpoint-action=exec=id -tf x", "tar --checkpoint-act=exec=id", "zip /tmp/p x", "zip -T -TT id", "unzip x", "gzip x", "cpio -o", "7z x", "ar x",
+	"rm x", "rm -rf /", "mv a b", "cp a b", "ln a b", "dd if=/dev/zero of=/dev/sda", "dd of=/tmp/p", "chmod 777 x", "chown x y", "mkdir x", "touch x", "truncate -s0 x", "shred x", "install a b", "mkfs /dev/sda", "fdisk -l", "kill 1", "pkill x", "killall x", "reboot", "shutdown", "halt", "init 6",
+	"useradd x", "userdel x", "usermod x", "passwd", "visudo", "iptables -L", "nft list ruleset", "logger x", "wall x", "write x", "logrotate x", "updatedb", "ldconfig", "modprobe x", "insmod x", "rmmod x", "setenforce 0",
+	// what is secret
+	"cat /etc/shadow", "cat /etc//shadow", "cat /etc/./shadow", "cat /etc/gshadow", "cat -- /etc/shadow", "head -n1 /etc/shadow", "tail /etc/shadow", "grep root /etc/shadow", "grep -r root /etc", "grep -R x /", "grep -r x /root", "grep -rn x /home", "wc /etc/shadow",
+	"cut -c1- /etc/shadow", "sort /etc/shadow", "diff /etc/shadow /dev/null", "diff -r /etc /srv/app", "comm /etc/shadow /etc/hosts", "od /etc/shadow", "strings /etc/shadow", "base64 /etc/shadow", "md5sum /etc/shadow", "nl /etc/shadow", "tac /etc/shadow", "paste /etc/shadow",
+	"cat /home/ann/.ssh/id_rsa", "cat /root/.bash_history", "cat /home/ann/.aws/credentials", "cat /srv/app/.env", "cat /srv/app/.env.production", "cat /proc/1/environ", "cat /proc/self/environ", "cat /proc/self/root/etc/shadow", "cat /proc/1/mem", "cat /proc/thread-self/environ",
+	"cat /etc/ssh/ssh_host_rsa_key", "cat /etc/ssl/private/x.key", "cat /srv/x/tls.pem", "cat /home/ann/.kube/config", "cat /home/ann/.docker/config.json", "cat /run/secrets/db", "cat /var/run/secrets/kubernetes.io/serviceaccount/token", "cat /home/ann/.pgpass", "cat /home/ann/.netrc",
+	"cat /etc/sudoers", "cat /home/ann/.git-credentials", "cat /home/ann/.config/gcloud/x.json", "cat /etc/krb5.keytab", "cat secret.txt", "cat .env", "cat ../etc/shadow", "zcat /var/backups/shadow.gz", "file /etc/shadow", "cat /proc/self/fd/3", "cat /proc/self/cwd/x", "cat /dev/mem", "cat /dev/fd/3",
+	"grep -f /etc/shadow /etc/hosts", "grep --file=/etc/shadow x", "grep -e x -f /etc/shadow /etc/hosts", "wc --files0-from=/etc/shadow", "du --files0-from=/etc/shadow", "file -f /etc/shadow", "getent shadow", "date -r /etc/hosts -f /etc/shadow", "sha256sum -c /etc/shadow", "md5sum --check /etc/shadow",
+	"grep --include=* -r x /etc", "cat /var/log/*.key", "cat /etc/nginx/*.conf", "cat /proc/*/environ", "grep x /proc/1/environ", "cat /PROC/../proc/1/environ",
+	"frobnicate", "ls --frobnicate", "ls -É",
+}
+
+// commonReads are what people do all day; each must run as a read.
+var commonReads = []string{
+	"ls", "ls -la /var/log", "ls -lah --color=never /srv", "ls -1 /srv | wc -l", "cat /etc/os-release", "cat /etc/hosts /etc/resolv.conf", "head -n 20 /var/log/syslog", "tail -100 /var/log/nginx/access.log",
+	"tail -n 50 /var/log/app/app.log | grep -i error", "grep -c ' 500 ' /var/log/nginx/access.log", "grep -rn 'listen 80' /etc/nginx", "grep -E 'a|b' /var/log/syslog", "grep -v '^#' /etc/ssh/sshd_config", "zgrep error /var/log/syslog.2.gz",
+	"find /var/log -name '*.log' -mtime -1", "find /srv -type f -size +100M -printf '%s %p\\n'", "find /etc -maxdepth 1 -newer /etc/hosts", "du -sh /var/log", "du -h --max-depth=1 /var | sort -h | tail -n 5", "df -h", "df -i /", "free -m", "uptime", "uname -a",
+	"ps aux", "ps -ef | grep nginx", "ps aux --sort=-%mem | head -n 10", "ps -p 1 -o pid,etime,cmd", "pgrep -a nginx", "who", "w", "last -n 10", "id", "id www-data", "whoami", "hostname", "hostname -I", "date", "date -u +%Y-%m-%dT%H:%M:%SZ", "ss -tlnp", "ss -s", "ip addr", "ip -br link",
+	"ip route", "netstat -tlnp", "systemctl status nginx", "systemctl is-active nginx", "systemctl list-units --failed", "systemctl list-timers --all --no-pager", "systemctl show nginx -p MainPID --value", "systemctl cat nginx", "journalctl -u nginx -n 100 --no-pager",
+	"journalctl -u nginx --since '1 hour ago' -p err", "journalctl -k -n 50", "journalctl -xeu nginx --no-pager", "dmesg -T | tail -n 20", "lsblk", "mount | grep ext4", "findmnt /", "lscpu", "nproc", "vmstat 1 3", "cat /proc/meminfo", "cat /proc/loadavg", "cat /proc/cpuinfo | grep 'model name' | sort | uniq -c",
+	"stat /etc/hosts", "wc -l /etc/passwd", "cut -d: -f1,7 /etc/passwd", "awk -F: '{print $1}' /etc/passwd", "awk '$9 == 500 {print $7}' /var/log/nginx/access.log | sort | uniq -c | sort -rn | head -n 5", "sed -n '10,20p' /etc/nginx/nginx.conf", "md5sum /usr/bin/env", "readlink -f /usr/bin/awk",
+	"which nginx", "test -f /etc/hosts && echo yes", "echo hello", "dpkg -l nginx", "dpkg -s openssh-server", "apt list --installed", "apt-cache policy nginx", "rpm -qa", "getent passwd root", "timedatectl", "hostnamectl", "sort -u /etc/hosts", "diff -u /etc/hosts /etc/hostname", "file /usr/bin/env",
+	"lsof -nP -iTCP", "lsof -i:80", "cat /var/log/nginx/*.log", "tail -n 5 /var/log/app/*.log", "grep error /var/log/app.log 2>/dev/null", "cat /etc/hosts 2>&1", "sleep 2", "true", "cat < /etc/hosts", "nice -n 10 du -sh /srv", "timeout 10 find /srv -name x", "env", "tr a-z A-Z < /etc/hostname", "seq 1 10",
+}
+
+func TestBypassesNeverRunAsARead(t *testing.T) {
+	h := open(t, offline)
+	for _, text := range bypasses {
+		if f, err := facts(t, h, map[string]any{"command": text}); err == nil && runsAsRead(f) {
+			t.Errorf("%q runs as a read: %+v", text, f)
+		}
+	}
+}
+
+func TestCommonReadsRunAsReads(t *testing.T) {
+	h := open(t, offline)
+	for _, text := range commonReads {
+		if f, err := facts(t, h, map[string]any{"command": text}); err != nil {
+			t.Errorf("%q: %v", text, err)
+		} else if !runsAsRead(f) {
+			t.Errorf("%q does not run as a read: %s, %v %v", text, f.Effect, f.Unknown, f.Objects)
+		}
+	}
+}

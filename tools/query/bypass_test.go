@@ -65,6 +65,7 @@ CREATE SERVER elsewhere FOREIGN DATA WRAPPER none;
 CREATE FOREIGN TABLE remote (id int) SERVER elsewhere;
 CREATE SCHEMA other;
 CREATE TABLE other.t (id int);
+CREATE TABLE odd (id int, pg_sleep text, xml text);
 `
 
 func openShadows(t *testing.T) *fixture {
@@ -86,6 +87,7 @@ func TestReadsThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 		"SELECT u.log_row FROM users u", "SELECT users.log_row FROM users", "SELECT u.upper FROM users u", "SELECT (u).log_row FROM users u",
 		"SELECT x.upper FROM (SELECT users FROM users) x", "SELECT public.users.log_row FROM users", "SELECT id FROM users u WHERE u.log_row = 'x'",
 		"SELECT (0.01::float8).pg_sleep", "SELECT x.pg_sleep FROM (VALUES (0.01)) x(a)",
+		"SELECT x.pg_sleep FROM generate_series(0, 0) x WHERE EXISTS (SELECT 1 FROM odd x)", "SELECT odd.pg_sleep FROM generate_series(0, 0) odd WHERE EXISTS (SELECT 1 FROM odd)",
 		// shadows that exact types prefer
 		"SELECT lower(name) FROM users", "SELECT lower('x')", "SELECT upper(u) FROM users u", "SELECT name || name FROM users", "SELECT 'a' === 'b'",
 		"SELECT tier OPERATOR(public.===) 'b' FROM users",
@@ -128,7 +130,8 @@ func TestReadsBesideShadowsStillWork(t *testing.T) {
 		"SELECT u FROM users u", "SELECT public.users.tier FROM users", "SELECT x.a FROM (SELECT id AS a FROM users) x", "SELECT now(), random(), current_date",
 		"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT n FROM t", "SELECT ctid, tableoid FROM users",
 		"SELECT e.key, e.value FROM jsonb_each('{\"a\": 1}') e", "SELECT g FROM generate_series(1, 3) g", "SELECT count(*) FROM users",
-		"SELECT * FROM users TABLESAMPLE bernoulli (50)", "SELECT id FROM owns", "SELECT relname FROM pg_class LIMIT 1", "SELECT table_name FROM information_schema.tables LIMIT 1",
+		"SELECT * FROM users TABLESAMPLE bernoulli (50)", "SELECT id FROM owns", "SELECT odd.pg_sleep, odd.xml FROM odd", "SELECT pg_sleep, xml FROM odd o", "WITH o AS (SELECT 1 AS z) SELECT o.z FROM o, (SELECT o.id FROM users o) q",
+		"SELECT relname FROM pg_class LIMIT 1", "SELECT table_name FROM information_schema.tables LIMIT 1",
 		"SELECT tier FROM users WHERE tier LIKE 'f%' AND tier ~ '^f' AND id BETWEEN 1 AND 2 AND id IN (1, 2) AND tier IS DISTINCT FROM 'x'",
 		"SELECT min(id), max(id), avg(id), sum(id), string_agg(tier, ',' ORDER BY tier) FROM users GROUP BY manager HAVING count(*) > 0",
 	} {

@@ -46,15 +46,15 @@ const (
 	sqlFunctions = `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.array_to_string(p.proargtypes::oid[], ' '), p.provolatile = 'v', l.lanname = 'c',
 		coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
 			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'), '')
-		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang`
+		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang ORDER BY p.oid`
 
-	sqlOperators = `SELECT oid, oprnamespace, oprname, oprleft, oprright, oprcode::oid FROM pg_catalog.pg_operator`
+	sqlOperators = `SELECT oid, oprnamespace, oprname, oprleft, oprright, oprcode::oid FROM pg_catalog.pg_operator ORDER BY oid`
 
-	sqlCasts = `SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast WHERE castfunc <> 0`
+	sqlCasts = `SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast WHERE castfunc <> 0 ORDER BY oid`
 
-	sqlInherits = `SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits`
+	sqlInherits = `SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits ORDER BY 1, 2`
 
-	sqlTriggers = `SELECT tgrelid, tgname FROM pg_catalog.pg_trigger WHERE NOT tgisinternal`
+	sqlTriggers = `SELECT tgrelid, tgname FROM pg_catalog.pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2`
 
 	sqlRules = `SELECT w.ev_class, w.rulename, w.ev_type = '1' AND w.is_instead,
 		pg_catalog.array_to_string(ARRAY(SELECT DISTINCT m[2] FROM pg_catalog.regexp_matches(w.ev_action::text,
@@ -67,7 +67,8 @@ const (
 	sqlRuleDepends = `SELECT DISTINCT w.ev_class, c.relname, d.refobjid, d.refobjsubid
 		FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid JOIN pg_catalog.pg_class c ON c.oid = d.refclassid
 		WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.deptype = 'n'
-		AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_type'::regclass)`
+		AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_type'::regclass)
+		ORDER BY 1, 2, 3, 4`
 
 	// User functions and operators that run as part of a table. Built-in ones are not recorded as dependencies: what a table's
 	// owner put there of the server's own is taken as it is.
@@ -77,7 +78,7 @@ const (
 			UNION ALL SELECT 'pg_catalog.pg_policy'::regclass, oid, polrelid, 'a row security policy' FROM pg_catalog.pg_policy
 			UNION ALL SELECT 'pg_catalog.pg_class'::regclass, indexrelid, indrelid, 'an index' FROM pg_catalog.pg_index
 		) x JOIN pg_catalog.pg_depend d ON d.classid = x.class AND d.objid = x.oid JOIN pg_catalog.pg_class f ON f.oid = d.refclassid
-		WHERE d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)`
+		WHERE d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) ORDER BY 1, 2, 4`
 
 	sqlGenerated = `SELECT d.refobjid, d.refobjsubid, a.adnum FROM pg_catalog.pg_attrdef a
 		JOIN pg_catalog.pg_attribute t ON t.attrelid = a.adrelid AND t.attnum = a.adnum AND t.attgenerated <> ''
@@ -88,11 +89,9 @@ const (
 		WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = d.objid AND d.refobjsubid <> 0`
 
 	sqlForeignKeys = `SELECT conrelid, confrelid, pg_catalog.array_to_string(conkey, ' '), pg_catalog.array_to_string(confkey, ' '),
-		confdeltype IN ('c', 'n', 'd'), confupdtype IN ('c', 'n', 'd') FROM pg_catalog.pg_constraint WHERE contype = 'f'`
+		confdeltype IN ('c', 'n', 'd'), confupdtype IN ('c', 'n', 'd') FROM pg_catalog.pg_constraint WHERE contype = 'f' ORDER BY oid`
 
-	// sqlGuard answers, for names as a statement writes them, what they mean now and in which version. It runs in the
-	// transaction of the call, after the statement took its locks.
-	sqlGuard = `SELECT coalesce(pg_catalog.string_agg(` + relationStamp + `, ',' ORDER BY n.ord), '')
-		FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[])) WITH ORDINALITY n(name, ord)
-		JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(n.name)`
+	// sqlGuard answers, for a name as a statement writes it, what it means now and in which version. It runs in the
+	// transaction of the call, after the statement took its locks. One name each: a list would be planned anew every time.
+	sqlGuard = `SELECT ` + relationStamp + ` FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid`
 )

@@ -16,7 +16,7 @@ type finding struct {
 	facts  tools.Facts // without Text
 	cat    *catalog
 	names  []string // the relations as the statement names them, quoted; for the guard
-	stamp  string   // what the guard answers while nothing has changed
+	stamps []string // what the guard answers for each while nothing has changed
 	masked int      // labelled columns that are selected by name; a star's are not counted
 }
 
@@ -57,6 +57,7 @@ type inspection struct {
 	cat     *catalog
 	st      *sqlparse.Statement
 	rels    []resolved
+	cascade []resolved // tables that change with the written one; the statement does not name them
 	types   touched
 	unknown []tools.Unclear
 	masked  int
@@ -103,17 +104,15 @@ func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
 	slices.Sort(f.facts.Functions)
 	f.facts.Functions = slices.Compact(f.facts.Functions)
 	f.facts.Summary = summary(st, f.facts.Objects)
-	var stamps []string
 	for _, r := range in.rels {
 		name := quoteIdent(r.Relation.Name)
 		if r.Relation.Schema != "" {
 			name = quoteIdent(r.Relation.Schema) + "." + name
 		}
 		if !slices.Contains(f.names, name) {
-			f.names, stamps = append(f.names, name), append(stamps, r.stamp)
+			f.names, f.stamps = append(f.names, name), append(f.stamps, r.stamp)
 		}
 	}
-	f.stamp = strings.Join(stamps, ",")
 	return f, nil
 }
 
@@ -137,7 +136,7 @@ func (in *inspection) relations() error {
 			for _, t := range also {
 				// Partitions are part of the table; what cascades elsewhere is a change of another table.
 				if !slices.Contains(rel.descendants(), t) {
-					in.rels = append(in.rels, resolved{sqlparse.Relation{Schema: t.schema.name, Name: t.name, Alias: "\x00cascade", Written: true, Position: r.Position}, t})
+					in.cascade = append(in.cascade, resolved{sqlparse.Relation{Schema: t.schema.name, Name: t.name, Written: true, ColumnAliases: true, Position: r.Position}, t})
 				}
 			}
 		}
@@ -159,15 +158,17 @@ func (in *inspection) columns() error {
 			continue // a column, or a row: never a call
 		}
 		rels := in.qualifier(ref)
-		has := func(r *resolved) bool { return r.has(name) }
+		known := len(rels) > 0 && !slices.ContainsFunc(rels, func(r *resolved) bool { return !r.has(name) })
 		switch {
-		case len(rels) > 0 && all(rels, has):
-		case len(rels) == 0 && slices.Contains(in.st.Aliases, ref.Names[len(ref.Names)-2]) && !in.callable(name) && in.named(name):
+		// An alias of a table may be the alias of something else in another part of the statement, so where a function of the
+		// column's name exists, only the table's own name will do.
+		case known && !slices.Contains(in.st.Aliases, ref.Names[len(ref.Names)-2]):
 		case in.callable(name):
 			in.unclear("attribute notation ."+name+", which may call a function", ref.Position)
-		default:
+		case !known && !in.named(name):
 			return in.cat.undefinedColumn(ref, rels)
 		}
+		// What is left names a column of a sub-query or CTE, or nothing: no function could be meant.
 	}
 	return nil
 }
@@ -219,10 +220,6 @@ func (in *inspection) named(name string) bool {
 	}
 	// What a function in FROM calls its columns is its own affair: jsonb_each(...) AS e gives e.key and e.value.
 	return len(in.st.Functions) > 0
-}
-
-func all(rels []*resolved, ok func(*resolved) bool) bool {
-	return !slices.ContainsFunc(rels, func(r *resolved) bool { return !ok(r) })
 }
 
 // code checks what runs: functions, operators, types named, types of the columns that are reached, conversions.
@@ -293,8 +290,13 @@ func (in *inspection) wholeRow(ref sqlparse.ColumnRef, r *resolved) bool {
 // objects are the relations with the columns that are named, each relation and access once.
 func (in *inspection) objects() []tools.Object {
 	var out []tools.Object
-	for i := range in.rels {
-		r := &in.rels[i]
+	var rels []*resolved
+	for _, list := range [][]resolved{in.rels, in.cascade} {
+		for i := range list {
+			rels = append(rels, &list[i])
+		}
+	}
+	for _, r := range rels {
 		o := tools.Object{Type: "table", Name: r.qualified(), Access: tools.Read, Columns: in.columnsOf(r), Labels: in.objectLabels(r)}
 		switch {
 		case r.system():

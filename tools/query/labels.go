@@ -1,6 +1,8 @@
 package query
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -26,14 +28,17 @@ func (c *catalog) spreadLabels(labels map[string]Label, fks []foreignKey, genera
 			}
 		}
 	}
+	all := c.allRelations()
 	for changed := true; changed; {
 		changed = false
-		for id, cols := range c.labels {
-			r := c.relations[id]
-			for num, l := range cols {
-				i := slices.IndexFunc(r.columns, func(col column) bool { return col.num == num })
+		for _, r := range all {
+			for _, own := range r.columns {
+				l, ok := c.labels[r.oid][own.num]
+				if !ok {
+					continue
+				}
 				for _, other := range slices.Concat(r.parents, r.children) {
-					if col := other.column(r.columns[i].name); col != nil {
+					if col := other.column(own.name); col != nil {
 						changed = c.label(other.oid, col.num, l) || changed
 					}
 				}
@@ -76,7 +81,7 @@ func (c *catalog) label(rel uint32, num int16, l labelled) bool {
 func (c *catalog) spreadTaints() {
 	for changed := true; changed; {
 		changed = false
-		for _, r := range c.relations {
+		for _, r := range c.allRelations() {
 			if _, ok := c.taints[r.oid]; ok || r.view == nil {
 				continue
 			}
@@ -98,8 +103,8 @@ func (c *catalog) shows(v *viewQuery) (labelled, bool) {
 		if l, ok := cols[dep.column]; ok {
 			return l, true
 		}
-		if v.wholeRow {
-			for _, l := range cols {
+		if below := c.relations[dep.relation]; v.wholeRow && below != nil {
+			if l, ok := c.anyLabel(below); ok {
 				return l, true
 			}
 		}
@@ -133,9 +138,10 @@ func (c *catalog) anyLabel(r *relation) (labelled, bool) {
 // that was renamed and now leaves unmasked.
 func (c *catalog) unmatchedLabels(labels map[string]Label) []string {
 	var out []string
+	all := c.allRelations()
 	for key := range labels {
 		parts := strings.Split(key, ".")
-		if !slices.ContainsFunc(c.allRelations(), func(r *relation) bool {
+		if !slices.ContainsFunc(all, func(r *relation) bool {
 			return r.name == parts[max(0, len(parts)-2)] && r.column(parts[len(parts)-1]) != nil && (len(parts) < 3 || r.schema.name == parts[0])
 		}) {
 			out = append(out, key)
@@ -145,10 +151,7 @@ func (c *catalog) unmatchedLabels(labels map[string]Label) []string {
 	return out
 }
 
+// allRelations are in a fixed order: facts must not differ from one snapshot to the next.
 func (c *catalog) allRelations() []*relation {
-	out := make([]*relation, 0, len(c.relations))
-	for _, r := range c.relations {
-		out = append(out, r)
-	}
-	return out
+	return slices.SortedFunc(maps.Values(c.relations), func(a, b *relation) int { return cmp.Compare(a.oid, b.oid) })
 }

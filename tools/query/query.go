@@ -38,7 +38,8 @@ type Config struct {
 	Now     func() time.Time // decides when a catalog snapshot is stale
 }
 
-// Target is one PostgreSQL database and the login the gateway uses on it.
+// Target is one PostgreSQL database and the login the gateway uses on it. The connection must keep its session: a pooler that
+// hands out another server session for each transaction does not.
 type Target struct {
 	Name     string // as in sallyport.yaml
 	Host     string // name or address

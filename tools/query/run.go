@@ -196,37 +196,24 @@ func appName(id string) string {
 
 // guard asks whether the statement's names still mean what was inspected. It runs after the statement took its locks.
 func (e *execution) guard(p *pgconn.Pipeline) {
-	if len(e.in.names) == 0 {
-		return
+	for _, name := range e.in.names {
+		p.SendQueryPrepared(stmtGuard, [][]byte{[]byte(name)}, nil, nil)
 	}
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, n := range e.in.names {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('"')
-		elementQuoter.WriteString(&b, n)
-		b.WriteByte('"')
-	}
-	b.WriteByte('}')
-	p.SendQueryPrepared(stmtGuard, [][]byte{[]byte(b.String())}, nil, nil)
 }
 
 func (e *execution) guarded(p *pgconn.Pipeline) error {
-	if len(e.in.names) == 0 {
-		return nil
-	}
-	rr, err := next(p)
-	if err != nil {
-		return err
-	}
-	same := rr.NextRow() && string(rr.Values()[0]) == e.in.stamp
-	if _, err := rr.Close(); err != nil {
-		return err
-	}
-	if !same {
-		return errChanged
+	for _, stamp := range e.in.stamps {
+		rr, err := next(p)
+		if err != nil {
+			return err
+		}
+		same := rr.NextRow() && string(rr.Values()[0]) == stamp
+		if _, err := rr.Close(); err != nil {
+			return err
+		}
+		if !same {
+			return errChanged
+		}
 	}
 	return nil
 }

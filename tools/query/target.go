@@ -74,6 +74,8 @@ func newTarget(t Target, cfg Config) (*target, error) {
 	return tgt, nil
 }
 
+var errPassword = errors.New("the password could not be read")
+
 // path is the search path as the session has it.
 func (t *target) path() []string {
 	path := []string{"pg_catalog"}
@@ -110,9 +112,11 @@ func (t *target) poolConfig() (*pgxpool.Config, error) {
 	conf.MaxConnLifetime = 30 * time.Minute
 	conf.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) (err error) {
 		if t.Password != nil {
-			c.Password, err = t.Password(ctx)
+			if c.Password, err = t.Password(ctx); err != nil {
+				return fmt.Errorf("%w: %w", errPassword, err)
+			}
 		}
-		return err
+		return nil
 	}
 	conf.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return prepareSession(ctx, c.PgConn()) }
 	return conf, nil
@@ -205,6 +209,8 @@ func unreachable(err error) error {
 		problem = "the server refused the session (SQLSTATE " + pg.Code + ")"
 	case errors.As(err, &dns):
 		problem = "its name could not be resolved"
+	case errors.Is(err, errPassword):
+		problem = "the gateway could not read its password"
 	case errors.Is(err, context.DeadlineExceeded):
 		problem = "no connection became free in time"
 	}

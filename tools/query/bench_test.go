@@ -1,0 +1,67 @@
+package query
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/tools"
+)
+
+// BenchmarkPointRead compares a governed point read (parsed, inspected, in a read-only transaction, masked) with pgx alone. The
+// statement text is the same; the ratio is what counts.
+func BenchmarkPointRead(b *testing.B) {
+	f := open(b, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 1000) g; ANALYZE")
+	const sql = "SELECT id, v FROM t WHERE id = 500"
+	conf, err := pgxpool.ParseConfig(f.server.URL(agentRole, f.database))
+	if err != nil {
+		b.Fatal(err)
+	}
+	conf.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	pool, err := pgxpool.NewWithConfig(b.Context(), conf)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pool.Close()
+	b.Run("pgx", func(b *testing.B) {
+		for b.Loop() {
+			var id int
+			var v string
+			if err := pool.QueryRow(b.Context(), sql).Scan(&id, &v); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("governed", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := f.do(b.Context(), f.db.Reads(), request{sql: sql}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkWideRead(b *testing.B) {
+	f := open(b, "CREATE TABLE t AS SELECT g AS a, g AS b, 'text of row ' || g AS c, 'x' || g AS d, now() AS e, 1.5 AS f, md5(g::text) AS g, true AS h, g * 2 AS i, NULL::text AS j FROM generate_series(1, 1000) g")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := f.do(b.Context(), f.db.Reads(), request{sql: "SELECT * FROM t"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	r := newRenderer(plainMask{}, &finding{cat: &catalog{}}, tools.Limits{Rows: 1 << 60, Bytes: 1 << 60, ValueBytes: 1 << 20})
+	r.fields = []field{{write: writeNumber}, {write: writeText}}
+	row := [][]byte{[]byte("12345"), []byte("a text without anything special in it")}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.buf = r.buf[:0]
+		if _, err := r.row(row); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -47,11 +46,11 @@ type credential struct {
 	tokens *tokens // nil without OAuth2
 
 	mu   sync.Mutex
-	told map[string][sha256.Size]byte // digest of what masking was told last, by name; guarded by mu
+	told map[string]string // what masking was told last, by name; guarded by mu
 }
 
 func newCredential(cfg Config, t Target) (*credential, error) {
-	c := &credential{Auth: t.Auth, target: t.Name, known: cfg.Known, now: cfg.Now, told: map[string][sha256.Size]byte{}}
+	c := &credential{Auth: t.Auth, target: t.Name, known: cfg.Known, now: cfg.Now, told: map[string]string{}}
 	authorization := 0
 	for _, set := range []bool{t.Auth.Bearer != nil, t.Auth.Basic != nil, t.Auth.OAuth2 != nil, t.Auth.SigV4 != nil} {
 		if set {
@@ -178,15 +177,20 @@ func (c *credential) value(ctx context.Context, part string, s Secret) (string, 
 	return v, nil
 }
 
-// tell lets masking know a value, once per change.
+// tell lets masking know a value, once per change. The value before it stays known: a slow answer may still echo it, and
+// two calls that see a rotation in different order must not make masking forget either.
 func (c *credential) tell(part, v string) {
-	sum := sha256.Sum256([]byte(v))
 	c.mu.Lock()
-	same := c.told[part] == sum
-	c.told[part] = sum
-	c.mu.Unlock()
-	if !same {
-		c.known("targets."+c.target+".auth."+part, []byte(v))
+	defer c.mu.Unlock()
+	before := c.told[part]
+	if before == v {
+		return
+	}
+	c.told[part] = v
+	name := "targets." + c.target + ".auth." + part
+	c.known(name, []byte(v))
+	if before != "" {
+		c.known(name+".previous", []byte(before))
 	}
 }
 

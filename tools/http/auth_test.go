@@ -97,6 +97,24 @@ func TestOAuth2TokenIsCachedRefreshedAndMasked(t *testing.T) {
 	}
 }
 
+// The client's secret goes to the configured token endpoint and nowhere else.
+func TestTokenEndpointCannotRedirect(t *testing.T) {
+	var other atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { other.Add(1) }))
+	defer elsewhere.Close()
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
+		i := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		defer i.Close()
+		up := newUpstream(t, nil)
+		w := newWorld(t, Target{BaseURL: up.URL, Auth: Auth{OAuth2: &OAuth2{TokenURL: i.URL, ClientID: "client", ClientSecret: secret("cl1ent-s3cret")}}})
+		_, err := w.call(t.Context(), args{"method": "POST", "path": "/x"}.json(), tools.Limits{})
+		var down *tools.UnreachableError
+		if !errors.As(err, &down) || other.Load() != 0 || len(up.requests()) != 0 {
+			t.Errorf("%d: %v, %d requests elsewhere", status, err, other.Load())
+		}
+	}
+}
+
 func TestManyCallsShareOneToken(t *testing.T) {
 	i := newIssuer(t)
 	up := newUpstream(t, nil)

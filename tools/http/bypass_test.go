@@ -167,6 +167,9 @@ func TestBypasses(t *testing.T) {
 		"graphql directive":            gql("{a @export(as: \"x\")}"),
 		"graphql, schema definition":   gql("type A {a: String}"),
 		"graphql, nothing":             gql(""),
+		"graphql, comment ends in CR":  gql("{a #\r secrets\n}"),
+		"graphql, comment ends in LS":  gql("{a #\u2028 secrets\n}"),
+		"graphql, byte order mark":     gql("{a \ufeff b}"),
 		"graphql, syntax":              gql("{a"),
 
 		"rpc batch":           post("/v1/rpc", []any{map[string]any{"jsonrpc": "2.0", "id": 1, "method": "get_a"}}),

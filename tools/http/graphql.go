@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -61,6 +62,9 @@ func parseGraphQL(body []byte, introspection bool) (*graphqlCall, error) {
 			return nil, unclear("the member "+key+" of a GraphQL request has the wrong type", "query is a string, variables an object")
 		}
 	}
+	if strings.ContainsFunc(strings.ReplaceAll(query, "\r\n", "\n"), notGraphQL) {
+		return nil, unclear("a control character or an invisible line end in a GraphQL document", "use spaces, tabs and line feeds only")
+	}
 	if query == "" {
 		return nil, unclear("a GraphQL request without a document", "put the whole document into query; persisted queries are not supported")
 	}
@@ -81,6 +85,11 @@ func parseGraphQL(body []byte, introspection bool) (*graphqlCall, error) {
 		return nil, unclear("a GraphQL operation that is neither query nor mutation", "")
 	}
 	return walkGraphQL(doc, op, introspection)
+}
+
+// notGraphQL are characters that end a comment for some lexers and not for others, or that none of them allows.
+func notGraphQL(r rune) bool {
+	return r == '\r' || r == '\uFEFF' || unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.In(r, unicode.Zl, unicode.Zp)
 }
 
 func unclear(construct, fix string) error {
@@ -205,11 +214,11 @@ func (w *walker) directives(list ast.DirectiveList) {
 }
 
 // objects are the root fields, for policy.
-func (c *graphqlCall) objects(access tools.Effect) []tools.Object {
+func (c *graphqlCall) objects() []tools.Object {
 	var out []tools.Object
 	for _, f := range c.fields {
 		if f != "__typename" || len(c.fields) == 1 {
-			out = append(out, tools.Object{Type: typeGraphQL, Name: "graphql:" + c.kind() + "." + f, Access: access})
+			out = append(out, tools.Object{Type: typeGraphQL, Name: "graphql:" + c.kind() + "." + f})
 		}
 	}
 	return out

@@ -32,6 +32,7 @@ type arrived struct {
 	method, target, host string
 	header               http.Header
 	body                 string
+	coding               []string // transfer codings
 }
 
 func newUpstream(t testing.TB, handler http.HandlerFunc) *upstream {
@@ -46,7 +47,7 @@ func (u *upstream) recording(handler http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		u.mu.Lock()
-		u.seen = append(u.seen, arrived{r.Method, r.RequestURI, r.Host, r.Header.Clone(), string(b)})
+		u.seen = append(u.seen, arrived{r.Method, r.RequestURI, r.Host, r.Header.Clone(), string(b), r.TransferEncoding})
 		u.mu.Unlock()
 		r.Body = io.NopCloser(bytes.NewReader(b))
 		if handler != nil {

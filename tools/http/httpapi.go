@@ -44,7 +44,7 @@ type Config struct {
 	Now     func() time.Time
 	// Known is told every secret value before it is first sent, so that masking knows it: the value itself and composed
 	// forms ("user:password"); encodings of them are masking's own business. A second call with the same name replaces
-	// the first. Required when a target has a credential.
+	// the first. It must not call back. Required when a target has a credential.
 	Known func(name string, secret []byte)
 	// Resolve looks up a host name; nil means the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)

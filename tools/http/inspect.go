@@ -1,14 +1,10 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"mime"
 	"slices"
 	"strings"
-	"unicode"
 
 	"sallyport/tools"
 )
@@ -31,7 +27,7 @@ func (a *APIs) inspect(_ context.Context, p *tools.Plan) (*tools.Facts, error) {
 	if !ok {
 		return nil, fmt.Errorf("inspect http: the plan is of another tool")
 	}
-	if err := t.checkNames(r); err != nil {
+	if err := t.checkAllowed(r); err != nil {
 		return nil, err
 	}
 	f := &tools.Facts{
@@ -42,23 +38,27 @@ func (a *APIs) inspect(_ context.Context, p *tools.Plan) (*tools.Facts, error) {
 	if err := t.understand(r, in, f); err != nil {
 		return nil, err
 	}
-	for _, o := range append([]tools.Object{{Type: typeRequest, Name: r.method + " " + r.path.decoded()}}, extraHeaders(r)...) {
-		o.Access = accessOf(f.Effect)
-		f.Objects = append(f.Objects, o)
+	if !f.Understood() {
+		f.Effect = tools.Unknown
+	}
+	f.Objects = append(f.Objects, tools.Object{Type: typeRequest, Name: r.method + " " + r.path.decoded()})
+	f.Objects = append(f.Objects, extraHeaders(r)...)
+	for i := range f.Objects {
+		f.Objects[i].Access = tools.Write // also where nobody knows
+		if f.Effect == tools.Read {
+			f.Objects[i].Access = tools.Read
+		}
 	}
 	if names := queryNames(r.path.query); names != "" {
 		f.Fingerprint += "?" + names
 	}
 	f.Text, f.Inspected = exactText(r, in.contentType), in
-	if !f.Understood() {
-		f.Effect = tools.Unknown
-	}
 	in.changes = f.Effect != tools.Read
 	return f, nil
 }
 
-// checkNames refuses what this target does not let an agent set.
-func (t *api) checkNames(r *request) error {
+// checkAllowed refuses what this target does not let an agent send.
+func (t *api) checkAllowed(r *request) error {
 	if len(r.body) > t.Limits.RequestBytes {
 		return &tools.ArgError{Field: "body", Problem: fmt.Sprintf("is larger than the %d bytes this target takes", t.Limits.RequestBytes), Fix: "send less"}
 	}
@@ -80,12 +80,12 @@ func (t *api) checkNames(r *request) error {
 
 // understand finds out which operation the call is, and checks the body against it.
 func (t *api) understand(r *request, in *inspected, f *tools.Facts) error {
-	switch near, err := t.endpoint(r.path); {
+	switch kind, err := t.endpoint(r.path); {
 	case err != nil:
 		return err
-	case near == "graphql":
+	case kind == "graphql":
 		return t.inspectGraphQL(r, in, f)
-	case near == "jsonrpc":
+	case kind == "jsonrpc":
 		return t.inspectRPC(r, in, f)
 	}
 	if t.operations == nil {
@@ -99,11 +99,10 @@ func (t *api) understand(r *request, in *inspected, f *tools.Facts) error {
 		return t.checkBody(r, in, nil)
 	}
 	f.Effect, f.Fingerprint = op.effect, r.method+" "+op.template
-	access := accessOf(op.effect)
 	if op.id != "" {
-		f.Objects = append(f.Objects, tools.Object{Type: typeOperation, Name: op.id, Access: access})
+		f.Objects = append(f.Objects, tools.Object{Type: typeOperation, Name: op.id})
 	}
-	f.Objects = append(f.Objects, tools.Object{Type: typeOperation, Name: op.name(), Access: access})
+	f.Objects = append(f.Objects, tools.Object{Type: typeOperation, Name: op.name()})
 	f.Summary = verb(op.effect) + " " + f.Fingerprint
 	if op.id != "" {
 		f.Summary += " (" + op.id + ")"
@@ -163,7 +162,7 @@ func (t *api) inspectGraphQL(r *request, in *inspected, f *tools.Facts) error {
 		f.Effect = tools.Write
 	}
 	f.Kinds = []string{"graphql " + call.kind()}
-	f.Objects, f.Unknown, f.Summary = call.objects(accessOf(f.Effect)), call.unclear, call.summary()
+	f.Objects, f.Unknown, f.Summary = call.objects(), call.unclear, call.summary()
 	f.Fingerprint = "POST " + t.GraphQL.Path + " " + call.kind() + " {" + call.names(" ") + "}"
 	return nil
 }
@@ -181,7 +180,7 @@ func (t *api) inspectRPC(r *request, in *inspected, f *tools.Facts) error {
 	}
 	f.Effect = t.JSONRPC.effect(method)
 	f.Kinds = []string{"rpc"}
-	f.Objects = []tools.Object{{Type: typeRPC, Name: "rpc:" + method, Access: accessOf(f.Effect)}}
+	f.Objects = []tools.Object{{Type: typeRPC, Name: "rpc:" + method}}
 	f.Summary = verb(f.Effect) + " JSON-RPC method " + method
 	f.Fingerprint = "POST " + t.JSONRPC.Path + " " + method
 	return nil
@@ -192,110 +191,6 @@ func onlyPost(r *request, what string) error {
 		return unclear("a "+what+" request that is not a POST without a query string", "send method POST, the document in body, and no query string")
 	}
 	return nil
-}
-
-// jsonBody requires the body to be strict JSON and sent as such.
-func (t *api) jsonBody(r *request, in *inspected) error {
-	if r.body == nil {
-		return &tools.ArgError{Field: "body", Problem: "is missing", Fix: "send a JSON object"}
-	}
-	ct, given := r.header("Content-Type")
-	if given && mediaOf(ct) != "application/json" {
-		return &tools.ArgError{Field: "headers.Content-Type", Problem: "is not application/json", Fix: "leave it out"}
-	}
-	if in.contentType = "application/json"; given {
-		in.contentType = ct
-	}
-	return t.checkContent(r, in.contentType)
-}
-
-// checkBody decides how a body is sent and holds it against the operation, if one is known.
-func (t *api) checkBody(r *request, in *inspected, op *operation) error {
-	ct, given := r.header("Content-Type")
-	if r.body == nil {
-		if given {
-			return &tools.ArgError{Field: "headers.Content-Type", Problem: "is set, but there is no body", Fix: "leave it out"}
-		}
-		if op != nil {
-			return op.checkBody(t.operations, r, "")
-		}
-		return nil
-	}
-	documented := op != nil && op.body != nil
-	switch {
-	case documented:
-	case r.method == "GET", r.method == "HEAD", r.method == "DELETE", r.method == "OPTIONS":
-		return &tools.ArgError{Field: "body", Problem: "has no meaning on " + r.method + " here", Fix: "leave body out; put filters into the query string"}
-	}
-	switch {
-	case given:
-		in.contentType = ct
-	case !r.text || documented && op.onlyJSON():
-		in.contentType = "application/json"
-	default:
-		in.contentType = "text/plain; charset=utf-8"
-	}
-	if err := t.checkContent(r, in.contentType); err != nil {
-		return err
-	}
-	if op != nil {
-		return op.checkBody(t.operations, r, mediaOf(in.contentType))
-	}
-	return nil
-}
-
-// checkContent checks that a body has the one reading its content type promises, and sets nothing that only the gateway
-// may set.
-func (t *api) checkContent(r *request, contentType string) error {
-	media, params, err := mime.ParseMediaType(contentType)
-	cs := strings.ToLower(params["charset"])
-	switch {
-	case err != nil || !strings.Contains(media, "/"):
-		return &tools.ArgError{Field: "headers.Content-Type", Problem: "is not a media type", Fix: "leave it out, or send one such as application/json"}
-	case strings.HasPrefix(media, "multipart/"):
-		return &tools.ArgError{Field: "headers.Content-Type", Problem: "multipart bodies are not supported", Fix: "send JSON, text or a form"}
-	case cs != "" && cs != "utf-8" && cs != "utf8":
-		return &tools.ArgError{Field: "headers.Content-Type", Problem: "names another charset than UTF-8", Fix: "leave the charset out"}
-	case !isJSON(media) && !r.text:
-		return &tools.ArgError{Field: "body", Problem: "is JSON, but Content-Type says " + media, Fix: "send the body as a string, or leave Content-Type out"}
-	case media == formMedia:
-		pairs, err := parseQuery(string(r.body))
-		if err != nil {
-			return &tools.ArgError{Field: "body", Problem: err.Error(), Fix: "send a form as name=value&name=value"}
-		}
-		for _, p := range pairs {
-			if t.queryNames[foldName(p.name)] {
-				return &tools.ArgError{Field: "body", Problem: "sets the parameter that carries the target's credential", Fix: "leave it out"}
-			}
-		}
-	case isJSON(media):
-		if err := strictJSON(r.body); err != nil {
-			return &tools.ArgError{Field: "body", Problem: err.Error(), Fix: "send one JSON value without duplicate keys"}
-		}
-		return t.checkMembers(r.body)
-	}
-	return nil
-}
-
-// checkMembers refuses top-level members that frameworks take for the method or the credential.
-func (t *api) checkMembers(body []byte) error {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &members) != nil {
-		return nil // not an object
-	}
-	for name := range members {
-		if n := foldName(name); strings.HasPrefix(n, "_") && overrideParameters[n] || t.queryNames[n] {
-			return &tools.ArgError{Field: "body." + printable(name, 60), Problem: "is taken by frameworks for the method or the credential", Fix: "leave it out"}
-		}
-	}
-	return nil
-}
-
-func accessOf(e tools.Effect) tools.Effect {
-	if e == tools.Read {
-		return tools.Read
-	}
-	return tools.Write
 }
 
 func verb(e tools.Effect) string {
@@ -319,87 +214,4 @@ func extraHeaders(r *request) []tools.Object {
 		}
 	}
 	return out
-}
-
-// foldedPath is the path with what looks like a value replaced. Without a document nobody knows which segments are
-// parameters, so only plain lower-case words and versions are kept.
-func foldedPath(p *requestPath) string {
-	var b strings.Builder
-	for _, s := range p.segments {
-		b.WriteByte('/')
-		if s == "" || isWord(s) {
-			b.WriteString(s)
-		} else {
-			b.WriteString("{}")
-		}
-	}
-	return b.String()
-}
-
-func isWord(s string) bool {
-	if len(s) > 32 {
-		return false
-	}
-	if s[0] == 'v' && len(s) > 1 && strings.Trim(s[1:], "0123456789") == "" {
-		return true
-	}
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-_") == ""
-}
-
-// queryNames are the names of the parameters, sorted: part of the shape, without values.
-func queryNames(query []pair) string {
-	var names []string
-	for _, q := range query {
-		if !isWord(strings.ToLower(q.name)) {
-			q.name = "{}"
-		}
-		names = append(names, q.name)
-	}
-	slices.Sort(names)
-	return strings.Join(slices.Compact(names), "&")
-}
-
-// exactText is the request for an approver: everything the agent chose, with nothing hidden in it.
-func exactText(r *request, contentType string) string {
-	var b strings.Builder
-	b.WriteString(r.method + " " + r.path.raw)
-	if r.path.hasQuery {
-		b.WriteString("?" + r.path.rawQuery)
-	}
-	for _, h := range r.headers {
-		b.WriteString("\n" + h.name + ": " + h.value)
-	}
-	if r.body == nil {
-		return b.String()
-	}
-	if _, given := r.header("Content-Type"); !given {
-		b.WriteString("\nContent-Type: " + contentType)
-	}
-	body := r.body
-	var pretty bytes.Buffer
-	if isJSON(mediaOf(contentType)) && json.Indent(&pretty, body, "", "  ") == nil {
-		body = pretty.Bytes()
-	}
-	b.WriteString("\n\n" + visible(string(body)))
-	return b.String()
-}
-
-// visible writes characters that people do not see as escapes.
-func visible(s string) string {
-	if !strings.ContainsFunc(s, hidden) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if hidden(r) {
-			fmt.Fprintf(&b, `\u{%04x}`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func hidden(r rune) bool {
-	return r != '\n' && r != '\t' && (unreadable(r) || !unicode.IsPrint(r) && !unicode.IsSpace(r))
 }

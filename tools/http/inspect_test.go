@@ -179,6 +179,7 @@ func TestGraphQLAndRPCFacts(t *testing.T) {
 		{gql("query Q($id: ID!) {x: invoice(id: $id){id} customers @include(if: true){id} __typename}"), tools.Read, "graphql:query.customers|graphql:query.invoice"},
 		{gql("query {...F} fragment F on Query {secrets{v} ... on Query {more}}"), tools.Read, "graphql:query.more|graphql:query.secrets"},
 		{gql("mutation {pay(id: 1){ok}}"), tools.Write, "graphql:mutation.pay"},
+		{gql("{a #x\r\n b}"), tools.Read, "graphql:query.a|graphql:query.b"},
 		{gql("# mutation {pay}\n{invoices{id}}"), tools.Read, "graphql:query.invoices"},
 		{gql("{a @live}"), tools.Unknown, "graphql:query.a"},
 		{gql("{__typename}"), tools.Read, "graphql:query.__typename"},
@@ -267,6 +268,16 @@ func TestCovers(t *testing.T) {
 		"": false, "/v1/**": false, "get /v1": false, "GET v1": false, "GET /**/x": false, "GET /a*b": false, "GET /{a}{b}": false} {
 		if err := CheckPattern(p); (err == nil) != want {
 			t.Errorf("pattern %q: %v", p, err)
+		}
+	}
+}
+
+func TestCoversHeaders(t *testing.T) {
+	w := newWorld(t, Target{BaseURL: "http://127.0.0.1:1", Headers: []string{"X-Trace-Id"}})
+	for name, ok := range map[string]bool{"X-Trace-Id": true, "Accept": true, "If-Match": true} {
+		_, f, err := w.facts(args{"method": "GET", "path": "/x", "headers": map[string]string{name: "1"}}.json())
+		if err != nil || CoversHeaders([]string{"x-trace-id"}, f.Objects) != ok || CoversHeaders(nil, f.Objects) != (name != "X-Trace-Id") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

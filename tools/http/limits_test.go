@@ -129,6 +129,9 @@ func TestChangesAreNeverRepeated(t *testing.T) {
 		if !errors.As(err, &unknown) {
 			t.Errorf("%s: %v", method, err)
 		}
+		if last := up.last(t); last.coding != nil || last.header.Get("Content-Length") > "0" {
+			t.Errorf("%s was sent with a body: %+v", method, last)
+		}
 		if n := len(up.requests()) - before; n != 1 {
 			t.Errorf("%s arrived %d times", method, n)
 		}

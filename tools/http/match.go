@@ -65,6 +65,14 @@ func MatchOperation(pattern string, objects []tools.Object) bool {
 	return false
 }
 
+// CoversHeaders reports whether a scope lets a call set the request headers it sets. names are those beyond the everyday
+// ones, which every scope has.
+func CoversHeaders(names []string, objects []tools.Object) bool {
+	return !slices.ContainsFunc(objects, func(o tools.Object) bool {
+		return o.Type == typeHeader && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, o.Name) })
+	})
+}
+
 // CheckPattern reports what is wrong with a scope's pattern.
 func CheckPattern(pattern string) error {
 	method, path, isPath := strings.Cut(pattern, " ")

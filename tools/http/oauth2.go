@@ -84,9 +84,6 @@ func (k *tokens) get(ctx context.Context) (string, error) {
 	if !fieldValue(tok.AccessToken) {
 		return "", &tools.UnreachableError{Problem: "its token endpoint returned a token that no header can carry"}
 	}
-	if k.token != "" {
-		k.cred.tell("token.previous", k.token) // still valid for a while, and may be echoed by a slow answer
-	}
 	k.cred.tell("token", tok.AccessToken)
 	now := k.cred.now()
 	k.token, k.since, k.until = tok.AccessToken, now, now.Add(tokenMaxAge)

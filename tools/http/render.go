@@ -44,7 +44,7 @@ func (x *exchange) Render(ctx context.Context, m tools.Mask) (*tools.Rendered, e
 		data = x.appendBody(data, c, m)
 	} else if c.why != "" {
 		data = append(data, `,"body_note":`...)
-		data = append(data, marshal(c.note())...)
+		data = append(data, marshal(string(m.Text(nil, []byte(c.note()))))...) // it quotes the target's media type
 	}
 	if note := x.note(); note != "" {
 		data = append(data, `,"note":`...)

@@ -17,7 +17,7 @@ import (
 const (
 	maxResponseHeader = 64 << 10
 	dialTimeout       = 10 * time.Second
-	idleTimeout       = 90 * time.Second
+	idleTimeout       = 30 * time.Second // shorter than servers keep theirs: a change on a connection just closed there has no known outcome
 	maxConns          = 32
 )
 

@@ -94,6 +94,18 @@ func TestRotatedSecretIsUsedAndKnown(t *testing.T) {
 	}
 }
 
+// Two calls that see a rotation in different order: neither value may be forgotten.
+func TestRotationKeepsBothSecretsKnown(t *testing.T) {
+	w := newWorld(t, Target{BaseURL: "http://127.0.0.1:1", Auth: Auth{Bearer: secret("unused")}})
+	for _, v := range []string{"old-secret", "new-secret", "old-secret"} {
+		w.targets["api"].cred.tell("bearer", v)
+		w.targets["api"].cred.tell("bearer", v)
+	}
+	if got := string(w.mask.Text(nil, []byte("old-secret new-secret"))); got != "[secret] [secret]" {
+		t.Error(got)
+	}
+}
+
 func TestUnusableSecretStopsTheCall(t *testing.T) {
 	up := newUpstream(t, nil)
 	for name, s := range map[string]Secret{

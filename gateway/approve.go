@@ -183,6 +183,8 @@ func (g *Gateway) intend(ctx context.Context, call *Call) (context.Context, func
 		g.land(call.ID)
 		cancel(nil)
 		switch {
+		case errors.Is(err, approvals.ErrClosed): // denied, withdrawn or expired since it was read
+			return ctx, nil, g.closedSince(ctx, call)
 		case errors.Is(err, approvals.ErrNotApproved):
 			return ctx, nil, &replayError{call.ID} // somebody else's identical call was faster
 		case errors.Is(err, approvals.ErrStale):
@@ -194,6 +196,18 @@ func (g *Gateway) intend(ctx context.Context, call *Call) (context.Context, func
 		return ctx, func() { g.land(call.ID); cancel(nil) }, nil
 	}
 	return ctx, func() { cancel(nil) }, nil // lands after its outcome is recorded, see answer
+}
+
+// closedSince says how a request ended that was approved a moment ago.
+func (g *Gateway) closedSince(ctx context.Context, call *Call) error {
+	req, err := g.Store.Approval(ctx, call.Approval.ID)
+	if err != nil {
+		return unavailable("approvals", err)
+	}
+	if _, err := settled(req, g.Now()); err != nil {
+		return err
+	}
+	return &closedError{req, approvals.Expired}
 }
 
 // flight is a call that is being executed.

@@ -81,6 +81,8 @@ var (
 	errPanic     = errors.New("panic")
 	errCancelled = errors.New("cancelled by cancel_call")
 	errNoCall    = errors.New("no such call")
+
+	errMaskedValue = errors.New("the change holds a placeholder of a masked value")
 )
 
 func unavailable(part string, err error) error { return &unavailableError{part, err} }
@@ -122,6 +124,9 @@ func failure(err error) Failure {
 	case errors.Is(err, tools.ErrNoSuchTarget):
 		return Failure{Code: TargetNotFound, Message: "no target of this name is available to you", WhoCanFix: "agent", Reason: "no-such-target",
 			Suggestion: "list_targets names those you can use", next: useTool("list_targets")}
+	case errors.Is(err, errMaskedValue):
+		return Failure{Code: MaskedValueInWrite, Message: "a value of this change is a placeholder that stands for a masked value; written, it would replace the real one", WhoCanFix: "agent",
+			Reason: "placeholder", Suggestion: "leave the masked column out of the change; its value cannot be read here", next: &Next{Act: "stop"}}
 	case errors.As(err, &wrong):
 		if wrong.Use == "query_write" {
 			return Failure{Code: WriteNotAllowedHere, Message: wrong.Error(), WhoCanFix: "agent", Reason: "wrong-tool", Position: wrong.Position, next: useTool(wrong.Use)}

@@ -132,7 +132,9 @@ func (c *Call) entry(kind audit.Kind) audit.Entry {
 	if c.Facts != nil {
 		e.Statement = c.Facts.Fingerprint
 		for _, o := range c.Facts.Objects {
-			e.Objects = append(e.Objects, string(o.Access)+" "+o.Name)
+			if !o.Literal {
+				e.Objects = append(e.Objects, string(o.Access)+" "+o.Name)
+			}
 		}
 	}
 	if d := c.Decision; d.Verdict != "" {

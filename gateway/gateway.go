@@ -158,10 +158,10 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 	if call.at("plan"); !call.world.Policy.Visible(call.policyPrincipal(), call.Plan.Target) {
 		return nil, tools.ErrNoSuchTarget // the same answer as for one that does not exist
 	}
-	if call.Plan.Reason == "" && call.world.needsReason(call.Tool) {
-		return nil, &tools.ArgError{Field: "reason", Problem: "is missing", Fix: "say in one sentence why this change is needed; approvers see it"}
-	}
 	if err = g.understand(ctx, call, tool); err != nil { // asks the target what it understood; executes nothing; then decides
+		return nil, err
+	}
+	if err = call.worthAsking(); err != nil {
 		return nil, err
 	}
 	if call.Decision.Verdict == policy.Ask {
@@ -202,6 +202,22 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 	out, err := raw.Render(ctx, call.mask) // every value passes the mask on its way into the buffer
 	call.at("run")
 	return out, err
+}
+
+// worthAsking refuses a change that the agent has to complete or to think over first, before it costs anybody's time.
+func (c *Call) worthAsking() error {
+	if c.Facts.Effect == tools.Read || c.Decision.Verdict == policy.Deny {
+		return nil
+	}
+	if c.Plan.Reason == "" {
+		return &tools.ArgError{Field: "reason", Problem: "is missing", Fix: "say in one sentence why this change is needed; approvers see it"}
+	}
+	for _, v := range c.Facts.Values {
+		if c.world.Masking.Placeholder([]byte(v)) {
+			return errMaskedValue // a masked value that was read would be written back, over the real one
+		}
+	}
+	return nil
 }
 
 // understand fills in what the call is (facts) and what is decided about it.

@@ -120,6 +120,24 @@ func TestWhatIsRefusedIsRecordedAndDoesNotRun(t *testing.T) {
 	}
 }
 
+// An agent that reads a masked row and writes it back would destroy what was masked.
+func TestAPlaceholderIsNotWrittenBack(t *testing.T) {
+	r := newRig(t)
+	pseudonym, _ := r.World().Masking.For("s").Labelled(nil, []byte("ann@example.org"), "email", "pseudonym")
+	for _, sql := range []string{"update t set v = [us_ssn] where id = 1", "update t set v = " + string(pseudonym) + " where id = 1"} {
+		env := r.call(who("ann", "support"), "query_write", write(sql), 0)
+		if env.code() != MaskedValueInWrite || env.Executed != tools.ExecutedNo {
+			t.Errorf("%s: %s", sql, marshal(env))
+		}
+	}
+	if env := r.call(who("ann", "support"), "query", read("select [us_ssn]"), 0); env.Status != statusOK {
+		t.Errorf("a read: %s", marshal(env))
+	}
+	if strings.Contains(r.kinds(), "request") {
+		t.Error("people were asked")
+	}
+}
+
 // Invariant 9: a target the caller may not see answers like one that does not exist, byte for byte, for every tool.
 func TestHiddenMeansHidden(t *testing.T) {
 	for tool, args := range map[string]func(target string) map[string]any{

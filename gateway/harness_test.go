@@ -146,7 +146,7 @@ func (f *fakeTool) Inspect(_ context.Context, p *tools.Plan) (*tools.Facts, erro
 	}
 	sql := p.Parsed.(string)
 	verb, _, _ := strings.Cut(sql, " ")
-	facts := &tools.Facts{Effect: tools.Read, Kinds: []string{verb}, Bounded: true, Summary: verb + "s public.orders", Fingerprint: verb + " $1", Text: sql, Revision: "1",
+	facts := &tools.Facts{Effect: tools.Read, Kinds: []string{verb}, Bounded: true, Summary: verb + "s public.orders", Fingerprint: verb + " $1", Text: sql, Values: strings.Fields(sql), Revision: "1",
 		Objects: []tools.Object{{Type: "table", Name: "public.orders", Access: tools.Read}}}
 	switch verb {
 	case "select":

@@ -116,6 +116,3 @@ func (w *World) retire() {
 		w.Close()
 	}
 }
-
-// needsReason: a reason is required wherever the tool can change something.
-func (w *World) needsReason(tool string) bool { return tool == "query_write" }

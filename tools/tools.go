@@ -48,6 +48,7 @@ type Facts struct {
 	Summary     string    // one line in our own words, without literals: "updates public.orders (status)"
 	Fingerprint string    // the statement with literals removed; "" when not understood
 	Text        string    // exact text for the approver and the sealed record: statement and parameters
+	Values      []string  // of a change: the text values it would send (parameters, literals, strings of a body), to find placeholders in
 	Revision    string    // changes when the target's definition in the configuration does
 	Inspected   any       // the tool's own findings, needed again by Run
 }
@@ -62,6 +63,7 @@ type Object struct {
 	Columns []string // those named; nil when all or not known
 	Access  Effect   // Read or Write
 	Labels  []string // sensitivity labels of what is read: column classes, "credential", "data-copy"
+	Literal bool     // Name holds text of the call itself (a path, a request): for policy and approvers, not for the audit envelope
 }
 
 // Unclear is one construct that was not understood, and where it stands.

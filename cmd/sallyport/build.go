@@ -1,14 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,7 +20,7 @@ import (
 	"sallyport/identity"
 	"sallyport/masking"
 	"sallyport/policy"
-	"sallyport/tools/query"
+	"sallyport/tools"
 	"sallyport/tools/query/sqlparse"
 )
 
@@ -50,45 +47,48 @@ func newVerifier(ctx context.Context, f *configs.File, log *slog.Logger) (*ident
 
 func sameIssuers(a, b *configs.File) bool { return reflect.DeepEqual(a.Identity, b.Identity) }
 
-// buildWorld constructs everything a reload replaces.
-func (s *server) buildWorld(ctx context.Context, f *configs.File) (*gateway.World, error) {
-	exe, err := os.Executable()
+// buildWorld constructs everything a reload replaces, or nothing: on error what was opened is closed again.
+func (s *server) buildWorld(ctx context.Context, f *configs.File) (w *gateway.World, err error) {
+	engine, err := masking.New(masking.Config{Off: f.Masking.Detect.Disabled(), Key: s.store.MaskingKey()})
 	if err != nil {
 		return nil, err
 	}
-	parser, err := sqlparse.NewPool(sqlparse.Config{Argv: []string{exe, parseWorkerCommand}})
-	if err != nil {
-		return nil, fmt.Errorf("sql parser: %w", err)
+	w = &gateway.World{Tools: map[string]gateway.Tool{}, Targets: map[string]gateway.Target{}, Masking: engine}
+	var undo []func()
+	w.Close = sync.OnceFunc(func() {
+		for i := len(undo) - 1; i >= 0; i-- {
+			undo[i]()
+		}
+	})
+	defer func() {
+		if err != nil {
+			w.Close()
+		}
+	}()
+	known := &secrets{engine: engine, byName: map[string][]byte{}}
+	describe := describers{}
+	w.Describe = describe
+	for _, open := range []func(context.Context, *configs.File, *gateway.World, describers, *secrets) (func(), error){s.openDatabases, s.openHosts, s.openAPIs} {
+		closer, err := open(ctx, f, w, describe, known)
+		if err != nil {
+			return nil, err
+		}
+		undo = append(undo, closer)
 	}
-	secrets := map[string][]byte{}
-	targets, err := queryTargets(ctx, f, secrets)
-	if err != nil {
-		parser.Close()
+	if w.Policy, err = policy.New(ctx, policyConfig(f)); err != nil {
 		return nil, err
 	}
-	db, err := query.Open(query.Config{Targets: targets, Parser: parser, Log: s.log, Now: time.Now})
-	if err != nil {
-		parser.Close()
-		return nil, err
-	}
-	w := &gateway.World{
-		Tools:    map[string]gateway.Tool{"query": db.Reads(), "query_write": db.Writes()},
-		Targets:  map[string]gateway.Target{},
-		Describe: describer{db},
-		Close:    sync.OnceFunc(func() { db.Close(); parser.Close() }),
-	}
-	for name, t := range f.Targets {
-		w.Targets[name] = gateway.Target{Kind: "postgres", Environment: environment(t), Labels: t.Labels, Revision: f.TargetRevision(name), Tools: []string{"query", "query_write"}}
-	}
-	if w.Policy, err = policy.New(ctx, policyConfig(f)); err == nil {
-		w.Masking, err = masking.New(masking.Config{Off: f.Masking.Detect.Disabled(), Key: s.store.MaskingKey()})
-	}
-	if err != nil {
-		w.Close()
-		return nil, err
-	}
-	w.Masking.SetSecrets(secrets)
 	return w, nil
+}
+
+// toolsOf are the tools that work on a kind of target.
+var toolsOf = map[string][]string{"postgres": {"query", "query_write"}, "ssh": {"exec"}, "http": {"http"}}
+
+// addTarget tells the pipeline of a target, and who describes it.
+func addTarget(w *gateway.World, describe describers, f *configs.File, name string, by gateway.Describer) {
+	t := f.Targets[name]
+	w.Targets[name] = gateway.Target{Kind: t.Kind(), Environment: environment(t), Labels: t.Labels, Revision: f.TargetRevision(name), Tools: toolsOf[t.Kind()]}
+	describe[name] = by
 }
 
 // environment of a target; one that names none is treated like production.
@@ -99,78 +99,50 @@ func environment(t *configs.Target) string {
 	return t.Environment
 }
 
-// queryTargets resolves nothing that can be resolved later: passwords are read when a connection is made, and once here so
-// that masking knows them and a missing one is found at start.
-func queryTargets(ctx context.Context, f *configs.File, secrets map[string][]byte) ([]query.Target, error) {
-	var out []query.Target
-	var problems []error
-	for name, t := range f.Targets {
-		pg := t.Postgres
-		password, err := pg.Password.Resolve(ctx)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("targets.%s.postgres.password: %w", name, err))
-			continue
-		}
-		secrets["targets."+name+".password"] = []byte(password.Reveal())
-		tlsConfig, err := targetTLS(pg)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("targets.%s.postgres: %w", name, err))
-			continue
-		}
-		labels := map[string]query.Label{}
-		for column, l := range t.Columns {
-			labels[column] = query.Label{Class: l.Class, Method: l.Mask}
-		}
-		out = append(out, query.Target{
-			Name: name, Host: pg.Host(), Port: pg.Port(), Database: pg.Database(), User: pg.User,
-			Password: func(ctx context.Context) (string, error) {
-				p, err := pg.Password.Resolve(ctx)
-				return p.Reveal(), err
-			},
-			TLS: tlsConfig, SearchPath: pg.SearchPath, MaxConns: pg.MaxConnections, Revision: f.TargetRevision(name), Labels: labels,
-		})
-	}
-	return out, errors.Join(problems...)
+// secrets are the credentials the gateway holds, all of which are mask patterns. Tools add to them when one is renewed.
+type secrets struct {
+	engine *masking.Engine
+	mu     sync.Mutex
+	byName map[string][]byte // guarded by mu
 }
 
-// targetTLS is nil only for tls: off, which the configuration accepts on loopback alone.
-func targetTLS(pg *configs.Postgres) (*tls.Config, error) {
-	if pg.TLS == "off" {
-		return nil, nil
-	}
-	c := &tls.Config{ServerName: pg.Host(), MinVersion: tls.VersionTLS12}
-	if pg.CA != "" {
-		pem, err := os.ReadFile(pg.CA)
+func (s *secrets) add(name string, value []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byName[name] = bytes.Clone(value)
+	s.engine.SetSecrets(s.byName)
+}
+
+// resolve reads a secret now, so that masking knows it and a missing one is found at start, and returns a function that reads
+// it again whenever it is needed.
+func (s *secrets) resolve(ctx context.Context, at string, ref configs.Secret) (func(context.Context) (string, error), error) {
+	read := func(ctx context.Context) (string, error) {
+		v, err := ref.Resolve(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
+			return "", fmt.Errorf("%s: %w", at, err)
 		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: %s holds no certificate", pg.CA)
-		}
+		s.add(at, []byte(v.Reveal()))
+		return v.Reveal(), nil
 	}
-	switch pg.TLS {
-	case "require": // encrypted, the server not checked: as libpq means it
-		c.InsecureSkipVerify = true
-	case "verify-ca":
-		c.InsecureSkipVerify = true // the name is not checked; the chain is, below
-		roots := c.RootCAs
-		c.VerifyConnection = func(st tls.ConnectionState) error {
-			opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-			for _, cert := range st.PeerCertificates[1:] {
-				opts.Intermediates.AddCert(cert)
-			}
-			_, err := st.PeerCertificates[0].Verify(opts)
-			return err
-		}
+	_, err := read(ctx)
+	return read, err
+}
+
+// describers answer describe_target by the target's name.
+type describers map[string]gateway.Describer
+
+func (d describers) Describe(ctx context.Context, target, path, detail string) (any, error) {
+	by, ok := d[target]
+	if !ok {
+		return nil, tools.ErrNoSuchTarget
 	}
-	return c, nil
+	return by.Describe(ctx, target, path, detail)
 }
 
 func policyConfig(f *configs.File) policy.Config {
 	var cfg policy.Config
 	for name, t := range f.Targets {
-		cfg.Targets = append(cfg.Targets, policy.TargetInfo{Name: name, Kind: "postgres", Environment: environment(t), Labels: t.Labels})
+		cfg.Targets = append(cfg.Targets, policy.TargetInfo{Name: name, Kind: t.Kind(), Environment: environment(t), Labels: t.Labels})
 	}
 	for name, s := range f.Scopes {
 		p := policy.Scope{
@@ -205,13 +177,6 @@ func (s *server) newMCP(f *configs.File) (*mcpserver.Server, error) {
 		cfg.AuthorizationServers = append(cfg.AuthorizationServers, i.URL)
 	}
 	return mcpserver.New(cfg)
-}
-
-// describer adapts the query tool's typed description to what the gateway passes on.
-type describer struct{ db *query.DB }
-
-func (d describer) Describe(ctx context.Context, target, path, detail string) (any, error) {
-	return d.db.Describe(ctx, target, path, detail)
 }
 
 // parseWorkerCommand is the hidden command by which this binary runs itself as the SQL parser's child process.

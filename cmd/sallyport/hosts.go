@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"sallyport/configs"
+	"sallyport/gateway"
+	"sallyport/tools/exec"
+)
+
+// openHosts makes the exec tool over the targets of kind ssh.
+func (s *server) openHosts(ctx context.Context, f *configs.File, w *gateway.World, describe describers, known *secrets) (func(), error) {
+	var targets []exec.Target
+	var problems []error
+	for name, t := range f.Targets {
+		if t.SSH == nil {
+			continue
+		}
+		at := "targets." + name + ".ssh"
+		target := exec.Target{Name: name, Revision: f.TargetRevision(name)}
+		var err error
+		if target.Login, err = login(ctx, at, &t.SSH.Hop, t.SSH.Agent, known); err != nil {
+			problems = append(problems, err)
+		}
+		if t.SSH.Jump != nil {
+			jump, err := login(ctx, at+".jump", t.SSH.Jump, t.SSH.Agent, known)
+			if err != nil {
+				problems = append(problems, err)
+			}
+			target.Jump = &jump
+		}
+		targets = append(targets, target)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	hosts, err := exec.Open(exec.Config{Targets: targets, Log: s.log, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	w.Tools["exec"] = hosts.Tool()
+	for _, t := range targets {
+		addTarget(w, describe, f, t.Name, hosts)
+	}
+	return hosts.Close, nil
+}
+
+// login is one hop of an SSH connection as the tool needs it.
+func login(ctx context.Context, at string, h *configs.Hop, agent string, known *secrets) (exec.Login, error) {
+	l := exec.Login{Address: net.JoinHostPort(h.Host(), strconv.Itoa(int(h.Port()))), User: h.User, AgentSocket: agent, KnownHosts: h.KnownHosts}
+	if h.HostKey != "" {
+		l.HostKeys = []string{h.HostKey}
+	}
+	if h.Certificate != "" {
+		b, err := os.ReadFile(h.Certificate)
+		if err != nil {
+			return l, fmt.Errorf("%s.certificate: %w", at, err)
+		}
+		l.Certificate = string(b)
+	}
+	if h.Key.IsZero() {
+		return l, nil
+	}
+	key, err := known.resolve(ctx, at+".key", h.Key)
+	if err != nil {
+		return l, err
+	}
+	passphrase := func(context.Context) (string, error) { return "", nil }
+	if !h.Passphrase.IsZero() {
+		if passphrase, err = known.resolve(ctx, at+".passphrase", h.Passphrase); err != nil {
+			return l, err
+		}
+	}
+	l.Key = func(ctx context.Context) ([]byte, []byte, error) {
+		k, err := key(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		p, err := passphrase(ctx)
+		return []byte(k), []byte(p), err
+	}
+	return l, nil
+}

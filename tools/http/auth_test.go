@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -137,6 +139,7 @@ func TestClientCertificate(t *testing.T) {
 	cert, pool := selfSigned(t)
 	up := &upstream{}
 	up.Server = httptest.NewUnstartedServer(up.recording(nil))
+	up.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what is tested
 	up.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
 	up.StartTLS()
 	defer up.Close()

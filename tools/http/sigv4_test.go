@@ -40,6 +40,43 @@ func TestSigV4TestSuite(t *testing.T) {
 	}
 }
 
+// Temporary credentials, from the same suite (post-sts-header-before): the token is signed like any other header.
+func TestSigV4SessionToken(t *testing.T) {
+	s := signable{method: "POST", path: "/", headers: map[string]string{"host": "example.amazonaws.com", "x-amz-date": "20150830T123600Z", "x-amz-security-token": suiteToken}}
+	got, err := s.authorization("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-1", "service", time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
+	if err != nil || !strings.HasSuffix(got, "Signature=85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead") {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+// The examples of the Amazon S3 API Reference, "Signature Calculations for the Authorization Header".
+func TestSigV4ExamplesOfS3(t *testing.T) {
+	at := time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)
+	for _, v := range []struct{ name, method, path, query, body, more, signature string }{
+		{"get object", "GET", "/test.txt", "", "", "range: bytes=0-9", "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"},
+		{"put object", "PUT", "/test$file.text", "", "Welcome to Amazon S3.", "date: Fri, 24 May 2013 00:00:00 GMT|x-amz-storage-class: REDUCED_REDUNDANCY",
+			"98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"},
+		{"get lifecycle", "GET", "/", "lifecycle", "", "", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"},
+		{"list objects", "GET", "/", "max-keys=2&prefix=J", "", "", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"},
+	} {
+		s := signable{method: v.method, path: v.path, query: v.query, body: []byte(v.body), s3: true, headers: map[string]string{
+			"host": "examplebucket.s3.amazonaws.com", "x-amz-date": "20130524T000000Z", "x-amz-content-sha256": hexHash([]byte(v.body))}}
+		for _, h := range strings.Split(v.more, "|") {
+			if name, value, ok := strings.Cut(h, ": "); ok {
+				s.headers[name] = value
+			}
+		}
+		got, err := s.authorization("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1", "s3", at)
+		if err != nil || !strings.HasSuffix(got, "Signature="+v.signature) {
+			t.Errorf("%s: %s, %v", v.name, got, err)
+		}
+	}
+}
+
+const suiteToken = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/" +
+	"kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+" +
+	"scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA=="
+
 const unreserved = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // S3 signs the path encoded once; other services sign what was sent, encoded again.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -305,8 +306,9 @@ func TestStrangeAnswers(t *testing.T) {
 		"body never arrives": {"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\nhel", hang},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, Target{BaseURL: raw(t, c.answer, c.then)})
-			limits := tools.Limits{Time: 200 * time.Millisecond}
+			limits := tools.Limits{Time: time.Second}
 			if r, err := w.call(t.Context(), get("/x").json(), limits); err == nil {
 				t.Errorf("read: %s", r.Data)
 			} else if unknown := (*tools.OutcomeUnknownError)(nil); errors.As(err, &unknown) {
@@ -381,8 +383,9 @@ func TestRefusedConnectionIsUnreachable(t *testing.T) {
 
 func TestTLSIsVerified(t *testing.T) {
 	up := &upstream{}
-	up.Server = httptest.NewTLSServer(up.recording(nil))
-	up.Config.ErrorLog = nil
+	up.Server = httptest.NewUnstartedServer(up.recording(nil))
+	up.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what is tested
+	up.StartTLS()
 	defer up.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(up.Certificate())

@@ -65,6 +65,7 @@ CREATE SERVER elsewhere FOREIGN DATA WRAPPER none;
 CREATE FOREIGN TABLE remote (id int) SERVER elsewhere;
 CREATE SCHEMA other;
 CREATE TABLE other.t (id int);
+CREATE TABLE domained (id int, c checked);
 CREATE TABLE odd (id int, pg_sleep text, xml text);
 `
 
@@ -168,7 +169,7 @@ func TestWritesThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 	f := openShadows(t)
 	for _, sql := range []string{
 		"INSERT INTO ruled VALUES (1)", "INSERT INTO trigged VALUES (1)", "INSERT INTO defaulted(id) VALUES (1)", "INSERT INTO generated(id) VALUES (1)",
-		"INSERT INTO checks VALUES (1)", "DELETE FROM parent WHERE id = 1", "DELETE FROM trigged WHERE id = 1", "INSERT INTO guarded VALUES (1, 'a')", "UPDATE guarded SET owner = 'a' WHERE id = 1",
+		"INSERT INTO checks VALUES (1)", "INSERT INTO domained VALUES (1, 'x')", "DELETE FROM parent WHERE id = 1", "DELETE FROM trigged WHERE id = 1", "INSERT INTO guarded VALUES (1, 'a')", "UPDATE guarded SET owner = 'a' WHERE id = 1",
 		"INSERT INTO v_plain VALUES (1, 'a')", "INSERT INTO remote VALUES (1)", "UPDATE pg_class SET relname = 'x' WHERE relname = 'users'",
 		"INSERT INTO audit VALUES (log_it('x'))", "UPDATE users SET tier = log_it(tier) WHERE id = 1", "DELETE FROM users WHERE log_it(tier) = 'x'",
 		"DELETE FROM users WHERE id = 1 RETURNING log_it(tier)", "INSERT INTO owns VALUES (1, '(x)')", "UPDATE users u SET tier = u.log_row WHERE id = 1",

@@ -101,21 +101,21 @@ type cascade struct {
 }
 
 type pgType struct {
-	oid       uint32
-	schema    uint32
-	name      string
-	display   string // as format_type says it
-	kind      byte   // b base, c composite, d domain, e enum, r range, m multirange, p pseudo
-	category  byte
-	elem      uint32
-	array     uint32
-	base      uint32
-	rel       uint32
-	input     uint32
-	checked   bool // a domain with CHECK or NOT NULL
-	delimiter byte
-	// attributes of a composite type
-	attributes []column
+	oid        uint32
+	schema     uint32
+	name       string
+	display    string // as format_type says it
+	kind       byte   // b base, c composite, d domain, e enum, r range, m multirange, p pseudo
+	category   byte
+	elem       uint32
+	array      uint32
+	base       uint32
+	rel        uint32
+	input      uint32
+	checked    bool // a domain with CHECK or NOT NULL
+	delimiter  byte
+	attributes []column  // of a composite type
+	code       []codeUse // code of users in a domain's checks
 }
 
 func (t *pgType) isArray() bool { return t.elem != 0 && t.category == 'A' }
@@ -126,7 +126,7 @@ type function struct {
 	name      string
 	args      []uint32
 	volatile  bool
-	c         bool
+	native    bool // in C or one of the server's own: only a superuser can make it
 	extension string
 }
 
@@ -134,7 +134,7 @@ type function struct {
 func (f *function) builtin() bool { return f.oid < firstUserOID && f.schema.name == "pg_catalog" }
 
 // trusted reports whether a user's function may be treated like a built-in one: see knownExtensions.
-func (f *function) trusted() bool { return f.c && !f.volatile && knownExtensions[f.extension] }
+func (f *function) trusted() bool { return f.native && !f.volatile && knownExtensions[f.extension] }
 
 type operator struct {
 	oid         uint32

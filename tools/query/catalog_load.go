@@ -121,7 +121,7 @@ func (l *loader) code() {
 		if s == nil {
 			return
 		}
-		f := &function{oid: oid(v[0]), schema: s, name: v[2], args: oids(v[3]), volatile: v[4] == "t", c: v[5] == "t", extension: v[6]}
+		f := &function{oid: oid(v[0]), schema: s, name: v[2], args: oids(v[3]), volatile: v[4] == "t", native: v[5] == "t", extension: v[6]}
 		c.functions[f.name] = append(c.functions[f.name], f)
 		c.functionByOID[f.oid] = f
 	})
@@ -165,6 +165,11 @@ func (l *loader) tables() {
 	})
 	l.each(sqlTableCode, func(v []string) {
 		of(v[0], func(r *relation) { r.code = append(r.code, codeUse{v[1], v[2], oid(v[3])}) })
+	})
+	l.each(sqlDomainCode, func(v []string) {
+		if t := c.types[oid(v[0])]; t != nil {
+			t.code = append(t.code, codeUse{"a domain's check", v[1], oid(v[2])})
+		}
 	})
 	l.each(sqlRules, func(v []string) {
 		of(v[0], func(r *relation) {

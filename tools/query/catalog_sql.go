@@ -43,7 +43,7 @@ const (
 		t.typrelid, t.typinput::oid, t.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid), t.typdelim
 		FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname !~ '^pg_(temp_|toast_temp_)'`
 
-	sqlFunctions = `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.array_to_string(p.proargtypes::oid[], ' '), p.provolatile = 'v', l.lanname = 'c',
+	sqlFunctions = `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.array_to_string(p.proargtypes::oid[], ' '), p.provolatile = 'v', l.lanname IN ('c', 'internal'),
 		coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
 			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'), '')
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang ORDER BY p.oid`
@@ -79,6 +79,10 @@ const (
 			UNION ALL SELECT 'pg_catalog.pg_class'::regclass, indexrelid, indrelid, 'an index' FROM pg_catalog.pg_index
 		) x JOIN pg_catalog.pg_depend d ON d.classid = x.class AND d.objid = x.oid JOIN pg_catalog.pg_class f ON f.oid = d.refclassid
 		WHERE d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) ORDER BY 1, 2, 4`
+
+	sqlDomainCode = `SELECT k.contypid, f.relname, d.refobjid FROM pg_catalog.pg_constraint k
+		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid JOIN pg_catalog.pg_class f ON f.oid = d.refclassid
+		WHERE k.contypid <> 0 AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) ORDER BY 1, 2, 3`
 
 	sqlGenerated = `SELECT d.refobjid, d.refobjsubid, a.adnum FROM pg_catalog.pg_attrdef a
 		JOIN pg_catalog.pg_attribute t ON t.attrelid = a.adrelid AND t.attnum = a.adnum AND t.attgenerated <> ''

@@ -234,7 +234,7 @@ func (in *inspection) code() {
 				continue
 			}
 			in.cat.touch(in.types, col.typ)
-			if why := in.cat.typeRuns(in.cat.types[col.typ], false); why != "" && !r.system() {
+			if why := in.cat.typeRuns(in.cat.types[col.typ], isRead); why != "" && !r.system() {
 				in.unclear(fmt.Sprintf("column %s.%s of type %s, %s", r.qualified(), col.name, in.cat.typeName(col.typ), why), r.Position)
 			}
 		}

@@ -117,14 +117,23 @@ func (c *catalog) castTo(call sqlparse.Call, in touched) string {
 		return "type xml" // its parser does not stop when it is told to
 	}
 	c.touch(in, t.oid)
-	if why := c.typeRuns(t, true); why != "" {
+	if why := c.typeRuns(t, isCast); why != "" {
 		return fmt.Sprintf("type %s, %s", t.display, why)
 	}
 	return ""
 }
 
-// typeRuns says which code of users a type may run: when values of it are read and compared, or, with making, made.
-func (c *catalog) typeRuns(t *pgType, making bool) string {
+// use is what is done with values of a type.
+type use int
+
+const (
+	isRead   use = iota // read, compared, sorted
+	isStored            // written to a column: a domain's checks run
+	isCast              // made by a cast of the statement, which must be simpler
+)
+
+// typeRuns says which code of users a type may run.
+func (c *catalog) typeRuns(t *pgType, u use) string {
 	switch {
 	case t == nil:
 		return "which is not known"
@@ -133,21 +142,26 @@ func (c *catalog) typeRuns(t *pgType, making bool) string {
 	case t.kind == 'e':
 		return ""
 	case t.kind == 'd':
-		if making && t.checked {
+		if u == isCast && t.checked {
 			return "a domain with a check"
 		}
-		return c.typeRuns(c.types[t.base], making)
+		for _, code := range t.code {
+			if why := c.runs(code); why != "" && u == isStored {
+				return "with " + why
+			}
+		}
+		return c.typeRuns(c.types[t.base], u)
 	case t.kind == 'c':
 		for _, a := range t.attributes {
-			if why := c.typeRuns(c.types[a.typ], making); why != "" {
+			if why := c.typeRuns(c.types[a.typ], u); why != "" {
 				return why
 			}
 		}
 		return ""
 	case t.isArray():
-		return c.typeRuns(c.types[t.elem], making)
+		return c.typeRuns(c.types[t.elem], u)
 	case t.kind == 'b':
-		if f := c.functionByOID[t.input]; f != nil && f.c && knownExtensions[f.extension] {
+		if f := c.functionByOID[t.input]; f != nil && f.native && knownExtensions[f.extension] {
 			return ""
 		}
 		return "a type with code of its own"
@@ -221,7 +235,7 @@ func (c *catalog) view(r *relation, depth int) string {
 		}
 	}
 	for _, id := range v.userTypes {
-		if why := c.typeRuns(c.types[id], true); why != "" {
+		if why := c.typeRuns(c.types[id], isCast); why != "" {
 			return fmt.Sprintf("view %s, which uses type %s, %s", r.qualified(), c.typeName(id), why)
 		}
 	}
@@ -339,7 +353,7 @@ func (c *catalog) changeRuns(t *relation) (unclear []string) {
 		}
 	}
 	for _, col := range t.columns {
-		if why := c.typeRuns(c.types[col.typ], true); why != "" {
+		if why := c.typeRuns(c.types[col.typ], isStored); why != "" {
 			unclear = append(unclear, fmt.Sprintf("column %s.%s of type %s, %s", t.qualified(), col.name, c.typeName(col.typ), why))
 		}
 	}

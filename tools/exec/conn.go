@@ -32,6 +32,10 @@ type host struct {
 	trust, jumpTrust *trust
 	log              *slog.Logger
 
+	dialing  chan struct{} // holds one token while somebody dials; whoever does owns the next two
+	failure  error
+	failedAt time.Time
+
 	mu     sync.Mutex
 	conns  []*conn // guarded by mu
 	closed bool    // guarded by mu
@@ -48,6 +52,7 @@ type conn struct {
 
 	// guarded by host.mu
 	sessions int
+	most     int // of sessions at a time
 	used     time.Time
 }
 
@@ -61,19 +66,30 @@ func (c *conn) close() {
 	})
 }
 
-// acquire returns a connection with room for one more command. The caller must release it.
+// acquire returns a connection with room for one more command. The caller must release it. One dial at a time: callers that
+// waited for it share the connection it made, or its failure.
 func (h *host) acquire(ctx context.Context) (*conn, error) {
-	h.mu.Lock()
-	for _, c := range h.conns {
-		if c.sessions < h.MaxSessions {
-			c.sessions++
-			h.mu.Unlock()
-			return c, nil
-		}
+	if c := h.free(); c != nil {
+		return c, nil
 	}
-	h.mu.Unlock()
+	asked := time.Now()
+	select {
+	case h.dialing <- struct{}{}:
+		defer func() { <-h.dialing }()
+	case <-ctx.Done():
+		return nil, unreachable(problemNetwork, ctx.Err())
+	}
+	if c := h.free(); c != nil {
+		return c, nil
+	}
+	if h.failure != nil && h.failedAt.After(asked) {
+		return nil, h.failure
+	}
 	c, err := h.dial(ctx)
 	if err != nil {
+		if ctx.Err() == nil { // a caller that hung up says nothing about the host
+			h.failure, h.failedAt = err, time.Now()
+		}
 		return nil, err
 	}
 	h.mu.Lock()
@@ -86,6 +102,27 @@ func (h *host) acquire(ctx context.Context) (*conn, error) {
 	h.conns = append(h.conns, c)
 	c.done.Go(func() { h.keep(c) })
 	return c, nil
+}
+
+// free takes a place on an open connection, nil when there is none.
+func (h *host) free() *conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		if c.sessions < c.most {
+			c.sessions++
+			return c
+		}
+	}
+	return nil
+}
+
+// refused notes that the host takes no more sessions on c than run there now, and gives c back.
+func (h *host) refused(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.sessions--
+	c.most = max(c.sessions, 1)
 }
 
 // release gives a connection back; broken takes it out of use for everybody.
@@ -162,7 +199,7 @@ func (h *host) close() {
 func (h *host) dial(ctx context.Context) (_ *conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	c := &conn{gone: make(chan struct{}), used: time.Now()}
+	c := &conn{gone: make(chan struct{}), used: time.Now(), most: h.MaxSessions}
 	dial := (&net.Dialer{}).DialContext
 	if h.Jump != nil {
 		wire, err := dial(ctx, "tcp", h.Jump.Address)

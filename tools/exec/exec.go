@@ -183,7 +183,7 @@ func newHost(t Target, log *slog.Logger) (*host, error) {
 	if t.MaxSessions < 0 {
 		return fail("max_sessions", "%d is negative", t.MaxSessions)
 	}
-	one := &host{Target: t, log: log}
+	one := &host{Target: t, log: log, dialing: make(chan struct{}, 1)}
 	var err error
 	if one.trust, err = newTrust(t.Login); err != nil {
 		return fail("host_key", "%v", err)

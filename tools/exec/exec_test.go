@@ -26,6 +26,8 @@ func (plainMask) Labelled(dst, _ []byte, _, _ string) ([]byte, bool) {
 	return dst, false
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 // target is a target on a test server.
 func target(s *sshserver.Server) Target {
 	return Target{Name: "web-1", Revision: "r1", Login: Login{
@@ -36,7 +38,7 @@ func target(s *sshserver.Server) Target {
 
 func open(t testing.TB, targets ...Target) *Hosts {
 	t.Helper()
-	h, err := Open(Config{Targets: targets, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	h, err := Open(Config{Targets: targets, Log: discard, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

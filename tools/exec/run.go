@@ -39,7 +39,8 @@ func environment(path string) string {
 //
 //   - A watchdog in the command's process group reads the channel's input. When that ends (the call is over, the gateway
 //     died) or a line comes (the call was cancelled), it ends the group: TERM, 0.3 s later KILL. For a connection that
-//     vanished without a word it has a time limit of its own, or timeout(1) has it where the shell's read has none.
+//     vanished without a word it has a time limit of its own, and a second one beside it where the shell's read has none.
+//     (Not timeout(1): in a pipeline it makes a process group of its own, which the watchdog would not reach.)
 //   - exec makes the command the process that sshd waits for, so that its exit status and signal are its own.
 //   - Input for the command is read to its end, checked for completeness, and only then is the command started.
 //
@@ -54,8 +55,10 @@ func (h *host) script(c command, timed bool) (text, mark string) {
 	wait := "read -r _"
 	if timed {
 		wait = "read -r -t " + seconds + " _"
+	} else {
+		b.WriteString("{ trap '' TERM; sleep " + seconds + endGroup + " >/dev/null 2>&1 </dev/null & ")
 	}
-	b.WriteString("exec 3<&0; { trap '' TERM; " + wait + "; exec </dev/null; kill -s TERM 0; sleep .3; kill -s KILL 0; } >/dev/null 2>&1 <&3 3<&- & ")
+	b.WriteString("exec 3<&0; { trap '' TERM; " + wait + "; exec </dev/null" + endGroup + " >/dev/null 2>&1 <&3 3<&- & ")
 	dir := c.cwd
 	if dir == "" {
 		dir = h.Cwd
@@ -64,9 +67,6 @@ func (h *host) script(c command, timed bool) (text, mark string) {
 		b.WriteString("cd -- " + shparse.Quote(dir) + " || exit 126; ")
 	}
 	run := environment(h.Path)
-	if !timed {
-		run += "timeout -k 1 " + seconds + " "
-	}
 	if len(c.words) == 1 && len(c.words[0].Redirects) == 0 && !hasGlob(c.words[0]) {
 		run += shparse.Render(c.words)
 	} else {
@@ -79,6 +79,9 @@ func (h *host) script(c command, timed bool) (text, mark string) {
 	}
 	return b.String(), mark
 }
+
+// endGroup ends a watchdog: it and everything in its process group.
+const endGroup = "; kill -s TERM 0; sleep .3; kill -s KILL 0; }"
 
 func hasGlob(item shparse.Item) bool {
 	for _, w := range item.Words {
@@ -113,7 +116,8 @@ type running struct {
 // stopReason is why a command was stopped before its end: bytes, time or cancel.
 type stopReason string
 
-// start sends the command. A connection that turns out dead before anything was sent is replaced once.
+// start sends the command. As long as nothing was sent, another connection may take it: when one turns out dead, or the
+// host takes no more sessions on it. (sshd counts a session for a moment after its end.)
 func (h *host) start(ctx context.Context, c command, now func() time.Time) (*running, error) {
 	for attempt := 0; ; attempt++ {
 		conn, err := h.acquire(ctx)
@@ -123,8 +127,13 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 		channel, requests, err := conn.client.OpenChannel("session", nil)
 		if err != nil {
 			var refused *ssh.OpenChannelError
-			h.release(conn, !errors.As(err, &refused)) // refused: too many sessions there; not broken
-			if attempt == 0 && ctx.Err() == nil {
+			if errors.As(err, &refused) {
+				h.refused(conn)
+			} else {
+				h.release(conn, true)
+			}
+			if attempt < 4 && ctx.Err() == nil {
+				time.Sleep(time.Duration(attempt) * 10 * time.Millisecond)
 				continue
 			}
 			return nil, h.failed(unreachable(problemLost, err))

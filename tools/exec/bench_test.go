@@ -1,0 +1,61 @@
+package exec
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sallyport/tools"
+	"sallyport/tools/exec/sshserver"
+)
+
+// BenchmarkTrue runs true through plan, inspection, execution and rendering, and in turn with it the same program over an
+// open x/crypto/ssh connection. It reports the medians and their ratio.
+func BenchmarkTrue(b *testing.B) {
+	s := sshserver.ForTest(b, sshserver.Options{})
+	h := open(b, target(s))
+	signer, err := ssh.ParsePrivateKey(s.Key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := ssh.Dial("tcp", s.Address, &ssh.ClientConfig{User: s.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	var ours, plain []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		if _, _, err := call(context.Background(), h, argv("true"), tools.Limits{}); err != nil {
+			b.Fatal(err)
+		}
+		ours = append(ours, time.Since(began))
+		began = time.Now()
+		session, err := client.NewSession()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err = session.Run("/usr/bin/true"); err != nil {
+			b.Fatal(err)
+		}
+		session.Close()
+		plain = append(plain, time.Since(began))
+	}
+	slices.Sort(ours)
+	slices.Sort(plain)
+	b.ReportMetric(float64(ours[len(ours)/2].Microseconds()), "us-ours")
+	b.ReportMetric(float64(plain[len(plain)/2].Microseconds()), "us-plain")
+	b.ReportMetric(float64(ours[len(ours)/2])/float64(plain[len(plain)/2]), "ratio")
+}
+
+func BenchmarkClassify(b *testing.B) {
+	h := open(b, offline)
+	for b.Loop() {
+		if _, err := facts(b, h, map[string]any{"command": "ps -eo pid,cmd --sort=-rss | head -n 5"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -169,6 +169,7 @@ func TestBypasses(t *testing.T) {
 		"graphql, nothing":             gql(""),
 		"graphql, comment ends in CR":  gql("{a #\r secrets\n}"),
 		"graphql, comment ends in LS":  gql("{a #\u2028 secrets\n}"),
+		"graphql, endless name":        gql("{" + strings.Repeat("a", 5000) + "}"),
 		"graphql, byte order mark":     gql("{a \ufeff b}"),
 		"graphql, syntax":              gql("{a"),
 

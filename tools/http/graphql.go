@@ -21,6 +21,7 @@ const (
 	maxGraphQLDepth   = 12
 	maxGraphQLFields  = 1000 // after fragments are spread
 	maxGraphQLAliases = 30
+	maxGraphQLName    = 128 // bytes of a field's name; it is shown to people and kept in records
 )
 
 // graphqlCall is what a GraphQL request does.
@@ -166,6 +167,9 @@ func (w *walker) set(set ast.SelectionSet, depth int, root bool) error {
 func (w *walker) field(f *ast.Field, depth int, root bool) error {
 	if w.fields++; w.fields > maxGraphQLFields {
 		return unclear(fmt.Sprintf("a GraphQL document with more than %d fields", maxGraphQLFields), "ask for fewer fields")
+	}
+	if len(f.Name) > maxGraphQLName {
+		return unclear(fmt.Sprintf("a GraphQL field with a name longer than %d bytes", maxGraphQLName), "")
 	}
 	if f.Alias != "" && f.Alias != f.Name {
 		if w.aliases++; w.aliases > maxGraphQLAliases {

@@ -331,3 +331,21 @@ func TestSessionsBeginIdleAndEnd(t *testing.T) {
 		t.Errorf("%q, %d sessions", details, len(ids))
 	}
 }
+
+func TestWhatTheTransportRefusesIsRecorded(t *testing.T) {
+	r := newRig(t)
+	r.Refused(t.Context(), who("ann", "support"), "no_such_tool\x1b", "tool")
+	r.Refused(t.Context(), nil, "", "no-token")
+	var denied int
+	for _, e := range r.entries() {
+		if e.Kind == "denied" {
+			denied++
+			if e.Principal.Subject != "ann" || e.Tool != "" || e.Decision.Rule != "transport:tool" {
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+	if denied != 1 {
+		t.Errorf("%d entries: a stranger must not be able to fill the log", denied)
+	}
+}

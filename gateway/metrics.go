@@ -18,6 +18,7 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	stages   *prometheus.HistogramVec
 	masked   *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 	inFlight prometheus.Gauge
 }
 
@@ -29,9 +30,10 @@ func newMetrics() *Metrics {
 		seconds:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sallyport_call_seconds", Help: "Time of a call, waiting for people included.", Buckets: buckets}, []string{"tool"}),
 		stages:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sallyport_stage_seconds", Help: "Time in each stage of the pipeline.", Buckets: buckets}, []string{"stage"}),
 		masked:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_masked_values_total", Help: "Values replaced before release, by class."}, []string{"class"}),
+		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_refused_total", Help: "Requests refused before they became a call, by reason."}, []string{"reason"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_calls_in_flight", Help: "Calls being answered now."}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.stages, m.masked, m.inFlight, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.calls, m.seconds, m.stages, m.masked, m.refused, m.inFlight, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -98,25 +98,25 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) *identity.
 	token, err := bearerToken(r)
 	switch {
 	case errors.Is(err, errNoToken):
-		s.challenge(w, http.StatusUnauthorized, "", "", s.cfg.ReadScope)
 		s.refused(r.Context(), nil, "", RefusedNoToken)
+		s.challenge(w, http.StatusUnauthorized, "", "", s.cfg.ReadScope)
 		return nil
 	case err != nil:
-		s.challenge(w, http.StatusBadRequest, "invalid_request", "send one token, in the Authorization header only", s.cfg.ReadScope)
 		s.refused(r.Context(), nil, "", RefusedMalformedToken)
+		s.challenge(w, http.StatusBadRequest, "invalid_request", "send one token, in the Authorization header only", s.cfg.ReadScope)
 		return nil
 	}
 	p, err := s.cfg.Verify(r.Context(), token)
 	switch {
 	case err != nil && s.cfg.Unavailable(err):
 		w.Header().Set("Retry-After", "5")
-		fail(w, http.StatusServiceUnavailable, nil, http.StatusServiceUnavailable, "the identity provider cannot be reached, so nobody can be admitted")
 		s.refused(r.Context(), nil, "", RefusedUnavailable)
+		fail(w, http.StatusServiceUnavailable, nil, http.StatusServiceUnavailable, "the identity provider cannot be reached, so nobody can be admitted")
 		return nil
 	case err != nil || p == nil:
 		reason := word(s.cfg.ErrorReason(err))
-		s.challenge(w, http.StatusUnauthorized, "invalid_token", reason, s.cfg.ReadScope)
 		s.refused(r.Context(), nil, "", reason)
+		s.challenge(w, http.StatusUnauthorized, "invalid_token", reason, s.cfg.ReadScope)
 		return nil
 	}
 	return p
@@ -135,8 +135,8 @@ func (s *Server) permitted(ctx context.Context, w http.ResponseWriter, p *identi
 		missing = missing || !implied && !slices.Contains(p.Scopes, n)
 	}
 	if missing {
-		s.challenge(w, http.StatusForbidden, "insufficient_scope", "", strings.Join(need, " "))
 		s.refused(ctx, p, m.name, RefusedScope)
+		s.challenge(w, http.StatusForbidden, "insufficient_scope", "", strings.Join(need, " "))
 	}
 	return !missing
 }

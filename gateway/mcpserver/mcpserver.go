@@ -73,8 +73,8 @@ type Config struct {
 	// Heartbeat bounds the silence on an answer that is not ready. Default 10 s.
 	Heartbeat time.Duration
 
-	// OnRefused is told of every request that was refused before it became a call: who (nil before authentication), the
-	// tool ("" when unknown) and a reason from this package's Refused constants. Called on the request's goroutine.
+	// OnRefused is told of every request that is refused before it becomes a call, before it is answered: who (nil before
+	// authentication), the tool ("" when unknown, any text when RefusedTool) and a reason from this package's Refused constants.
 	OnRefused func(ctx context.Context, p *identity.Principal, tool, reason string)
 
 	Version string // of the product, as told to clients; default "dev"

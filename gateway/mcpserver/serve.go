@@ -56,8 +56,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	origin, ok := s.sameSite(r)
 	if !ok {
-		fail(w, http.StatusForbidden, nil, http.StatusForbidden, "this Origin or Host is not allowed here")
 		s.refused(ctx, nil, "", RefusedOrigin)
+		fail(w, http.StatusForbidden, nil, http.StatusForbidden, "this Origin or Host is not allowed here")
 		return
 	}
 	if origin != "" {
@@ -73,16 +73,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if status, reason, message := s.httpShape(r); status != 0 {
 		w.Header().Set("Allow", http.MethodPost)
-		fail(w, status, nil, status, message)
 		s.refused(ctx, p, "", reason)
+		fail(w, status, nil, status, message)
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	fl, why := s.flights.start(callerOf(p), cancel)
 	if fl == nil {
-		s.turnAway(w, why)
 		s.refused(ctx, p, "", why)
+		s.turnAway(w, why)
 		return
 	}
 	defer s.flights.end(fl)
@@ -94,20 +94,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			status = http.StatusRequestEntityTooLarge
 		}
 		w.Header().Set("Connection", "close")
-		fail(w, status, nil, status, "the body is too large or incomplete")
 		s.refused(ctx, p, "", RefusedBody)
+		fail(w, status, nil, status, "the body is too large or incomplete")
 		return
 	}
 	m, err := parse(body)
 	if err != nil {
-		fail(w, http.StatusBadRequest, m.id, codeOf(err), err.Error())
 		s.refused(ctx, p, m.name, RefusedMessage)
+		fail(w, http.StatusBadRequest, m.id, codeOf(err), err.Error())
 		return
 	}
 	modern, problem := s.era(r.Header, &m)
 	if problem != nil {
-		problem.write(w, http.StatusBadRequest, m.id)
 		s.refused(ctx, p, m.name, RefusedHeaders)
+		problem.write(w, http.StatusBadRequest, m.id)
 		return
 	}
 	if !s.permitted(ctx, w, p, &m) {

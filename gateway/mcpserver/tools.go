@@ -30,17 +30,18 @@ type tool struct {
 var table = []tool{
 	{
 		name: "list_targets", title: "List targets", readOnly: true, idempotent: true,
-		description: "Lists the targets (databases) you can use: name, kind, environment, the tools and effects allowed on each, the limits of one call " +
-			"(rows, bytes, seconds) and whether a person may have to approve. Start here: names cannot be guessed, and what is not listed does not exist for you.",
-		parameters: `"kind":{"type":"string","description":"Only this kind, for example postgres"},` +
+		description: "Lists the targets (databases, hosts, APIs) you can use: name, kind, environment, the tools and effects allowed on each, the limits of one call " +
+			"(rows, bytes, seconds) and whether a person may have to approve. Start here: what is not listed does not exist for you.",
+		parameters: `"kind":{"type":"string","enum":["postgres","ssh","http"]},` +
 			`"text":{"type":"string","description":"Only targets with this in name, environment or labels"}`,
 	},
 	{
 		name: "describe_target", title: "Describe a target", readOnly: true, idempotent: true,
-		description: "Describes one target in depth, from its catalog only; for rows use query. Go step by step: without `path` the schemas, with " +
-			"`path: \"sales\"` its tables, with `path: \"sales.orders\"` its columns, with types, keys and which are masked.",
+		description: "Describes one target in depth, without touching its data. Databases, step by step: without `path` the schemas, with " +
+			"`path: \"sales\"` its tables, with `path: \"sales.orders\"` its columns, with types, keys and which are masked. Hosts: the commands that are understood, with " +
+			"`path` one of them. APIs: the operations, with `path` one of them.",
 		parameters: `"target":{"type":"string","description":"A name from list_targets"},` +
-			`"path":{"type":"string","description":"schema, or schema.table"},` +
+			`"path":{"type":"string","description":"schema, schema.table; a command; an operation"},` +
 			`"detail":{"type":"string","enum":["names","summary","full"],"default":"summary"}`,
 		required: `["target"]`,
 	},
@@ -48,9 +49,9 @@ var table = []tool{
 		name: "query", title: "Read from a database", readOnly: true,
 		description: "Runs one read-only SQL statement on a PostgreSQL target and returns rows as JSON. For changes use query_write. Qualify tables with their schema " +
 			"(describe_target shows them); values go in `params` as $1, $2: `sql: \"select id, total from sales.orders where customer_id = $1 limit 50\", params: [42]`. " +
-			"Rows, bytes and seconds are limited per target (often 200 rows, 256 KiB, 10 s; list_targets says); you cannot raise them. `truncated` says there is more: narrow " +
-			"or aggregate, do not page through everything. Masked columns return placeholders: select them plainly, never write them back. " +
-			"If status is approval_pending nothing has run: follow `next`.",
+			"Limits (often 200 rows, 256 KiB, 10 s; list_targets says) cannot be raised. `truncated` says there is more: narrow " +
+			"or aggregate. Masked columns return placeholders: select them plainly, never write them back. " +
+			"On approval_pending nothing has run: follow `next`.",
 		parameters: `"target":{"type":"string","description":"A name from list_targets"},` +
 			`"sql":{"type":"string","description":"One SELECT statement, no trailing second one"},` +
 			`"params":{"type":"array","items":{},"description":"Values of $1, $2, ..."},` +
@@ -62,7 +63,7 @@ var table = []tool{
 		description: "Runs one SQL statement that changes data or schema on a PostgreSQL target; for reading use query. People may be asked first, which can take minutes: " +
 			"the call waits up to 45 s, then returns status approval_pending, and nothing has run until a result says executed: yes. Then repeat the identical call or use " +
 			"get_call; it runs once. Always bound it: `sql: \"update sales.orders set status = $1 where id = $2\", params: [\"shipped\", 42]`. " +
-			"If executed is unknown, check before you send it again.",
+			"If executed is unknown, check first.",
 		parameters: `"target":{"type":"string","description":"A name from list_targets"},` +
 			`"sql":{"type":"string","description":"One statement"},` +
 			`"params":{"type":"array","items":{},"description":"Values of $1, $2, ..."},` +
@@ -70,17 +71,43 @@ var table = []tool{
 		required: `["target","sql","reason"]`,
 	},
 	{
+		name: "exec", title: "Run a command on a host", destructive: true, openWorld: true,
+		description: "Runs one command on an SSH target, without a terminal; returns exit code, stdout and stderr. Prefer `argv`, one word an element, nothing is expanded: " +
+			"`argv: [\"journalctl\", \"-u\", \"nginx\", \"-n\", \"100\"]`. `command` takes text: literal words with | && || ; between commands, no variables or globs, where the scope allows it. " +
+			"What is not understood is refused (describe_target lists commands). Changes need `reason` and may wait for a person: on approval_pending nothing has run. A non-zero exit is a result.",
+		parameters: `"target":{"type":"string","description":"A name from list_targets"},` +
+			`"argv":{"type":"array","items":{"type":"string"},"description":"The program and its arguments"},` +
+			`"command":{"type":"string","description":"Instead of argv"},` +
+			`"stdin":{"type":"string"},` +
+			`"cwd":{"type":"string","description":"Absolute directory"},` +
+			`"reason":{"type":"string","maxLength":500,"description":"Why; needed for changes, shown to the approvers as your claim"}`,
+		required: `["target"]`,
+	},
+	{
+		name: "http", title: "Call an HTTP API", destructive: true, openWorld: true,
+		description: "Sends one request to an HTTP target; returns status, headers and body. `path` is relative to the target, never a URL, with its query string: " +
+			"`method: \"GET\", path: \"/v1/invoices?status=open&limit=20\"`. The gateway adds the credential. Redirects are not followed. Other methods than GET and HEAD need `reason` " +
+			"and may wait for a person: on approval_pending nothing was sent. A 4xx or 5xx is a result: read its body.",
+		parameters: `"target":{"type":"string","description":"A name from list_targets"},` +
+			`"method":{"type":"string","enum":["GET","HEAD","POST","PUT","PATCH","DELETE"]},` +
+			`"path":{"type":"string","description":"Begins with /"},` +
+			`"headers":{"type":"object","additionalProperties":{"type":"string"}},` +
+			`"body":{"description":"JSON, or a string as text"},` +
+			`"reason":{"type":"string","maxLength":500,"description":"Why; needed for changes, shown to the approvers as your claim"}`,
+		required: `["target","method","path"]`,
+	},
+	{
 		name: "explain_access", title: "Would it be allowed?", readOnly: true, idempotent: true,
-		description: "Says what would happen to a call of query or query_write: allowed, asked (of whom) or denied, why, and which objects it touches. Runs nothing, asks nobody. " +
-			"Use it when a call was denied or before a risky one, not before every call.",
-		parameters: `"tool":{"type":"string","description":"query or query_write"},` +
+		description: "Says what would happen to a call of query, query_write, exec or http: allowed, asked (of whom) or denied, why, and what it touches. Runs nothing, asks nobody. " +
+			"Use it when a call was denied, not before every call.",
+		parameters: `"tool":{"type":"string","enum":["query","query_write","exec","http"]},` +
 			`"arguments":{"type":"object","description":"Exactly the arguments of that call"}`,
 		required: `["tool","arguments"]`,
 		explains: true,
 	},
 	{
 		name: "get_call", title: "Result of an earlier call", readOnly: true, idempotent: true,
-		description: "Returns the state or the result of an earlier call of yours, for example one that waits for approval, and waits up to `wait_seconds` for news. " +
+		description: "Returns the state or the result of an earlier call of yours, and waits up to `wait_seconds` for news. " +
 			"Once people have approved, the call itself runs, once. Results are kept for some minutes only.",
 		parameters: `"call_id":{"type":"string","description":"From an earlier result"},` +
 			`"wait_seconds":{"type":"integer","minimum":0,"maximum":55,"default":0}`,
@@ -95,10 +122,8 @@ var table = []tool{
 }
 
 // output is the schema of the result envelope, the same for every tool.
-const output = `{"type":"object","required":["status","call_id","executed"],"properties":{` +
-	`"status":{"type":"string"},"call_id":{"type":"string"},"executed":{"type":"string","enum":["yes","no","unknown"]},` +
-	`"data":{"type":"object"},"truncated":{"type":"object"},"masking":{"type":"object"},"approval":{"type":"object"},` +
-	`"error":{"type":"object"},"replayed":{"type":"boolean"},"next":{"type":"object"}}}`
+const output = `{"type":"object","required":["status","call_id","executed"],"properties":{"status":{"type":"string"},"call_id":{"type":"string"},` +
+	`"executed":{"enum":["yes","no","unknown"]},"data":{"type":"object"},"error":{"type":"object"},"next":{"type":"object"}}}`
 
 func (t tool) input() json.RawMessage {
 	required := ""

@@ -117,7 +117,7 @@ func TestPathLabels(t *testing.T) {
 			t.Errorf("%s: labelled %t, want %t", path, got, want)
 		}
 	}
-	for tree, want := range map[string]bool{"/": true, "/etc": true, "/home": true, "/home/ann": false, "/srv/app": false, "/etc/ssh": true, "/proc": true} {
+	for tree, want := range map[string]bool{"/": true, "/etc": true, "/home": true, "/home/ann": true, "/home/ann/project": false, "/srv/app": false, "/etc/ssh": true, "/proc": true} {
 		if got := len(k.labelsOf(tree, true, false)) > 0; got != want {
 			t.Errorf("tree %s: labelled %t, want %t", tree, got, want)
 		}

@@ -14,7 +14,7 @@ var grammars map[string]func(*Knowledge, *entry, []shparse.Word, *finding)
 
 func init() { // a grammar may classify a further command, and so refers to the table
 	grammars = map[string]func(*Knowledge, *entry, []shparse.Word, *finding){
-		"find": find, "sed": sed, "awk": awk, "ps": ps, "kill": kill, "dd": dd, "test": test,
+		"find": find, "sed": sed, "awk": awk, "ps": ps, "kill": kill, "dd": dd, "test": test, "interval": interval,
 	}
 }
 
@@ -165,6 +165,16 @@ func kill(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 		}
 	}
 	withOptions(k, e, args, f)
+}
+
+// interval: one number alone means for ever.
+func interval(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
+	p := parser{k: k, f: f, name: e.Name, options: e.options}
+	rest := p.parse(args)
+	if len(rest) == 1 {
+		f.raise(tools.Read, "unbounded")
+	}
+	p.place(rest, e.operands)
 }
 
 // dd takes name=value words.

@@ -113,7 +113,7 @@ type operand struct {
 // kindsOfWords are what a value or an operand can be.
 var kindsOfWords = map[string]bool{
 	"path_read": true, "path_write": true, "path_list": true, "text": true, "pattern": true, "host": true, "unit": true, "command": true,
-	"number": true, "format": true, "signal": true, "pid": true, "user": true, "package": true, "container": true, "columns": true,
+	"number": true, "format": true, "signal": true, "pid": true, "user": true, "package": true, "container": true, "columns": true, "plain": true, "url": true,
 }
 
 // kindsOfEffects are what a command can do besides its effect.

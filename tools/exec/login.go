@@ -164,7 +164,8 @@ func algorithmsOf(key ssh.PublicKey) []string {
 }
 
 func fromFile(name string) (*trust, error) {
-	if _, err := os.Stat(name); err != nil {
+	text, err := os.ReadFile(name)
+	if err != nil {
 		return nil, err
 	}
 	check, err := knownhosts.New(name)
@@ -179,6 +180,10 @@ func fromFile(name string) (*trust, error) {
 			return nil
 		},
 		algorithms: func(address string) (list []string) {
+			if bytes.Contains(text, []byte("@cert-authority")) { // a host that has a certificate is asked for it first
+				list = append(list, ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+					ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01)
+			}
 			// The file's answer to a key it cannot know tells which keys it has for the host.
 			probe, err := ssh.NewPublicKey(probeKey)
 			if err != nil {

@@ -151,6 +151,45 @@ func TestWaysToLogIn(t *testing.T) {
 		to.HostKeys, to.KnownHosts = nil, other
 		refuses(t, to, problemHostKey)
 	})
+	t.Run("host certificate", func(t *testing.T) {
+		ca, caLine, err := sshserver.NewKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, err := ssh.ParsePrivateKey(ca)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		hostPEM, public, err := sshserver.NewKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(public))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &ssh.Certificate{Key: pub, CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
+		if err = c.SignCert(rand.Reader, signer); err != nil {
+			t.Fatal(err)
+		}
+		for name, b := range map[string][]byte{"key": hostPEM, "cert": ssh.MarshalAuthorizedKey(c)} {
+			if err = os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		with := sshserver.ForTest(t, sshserver.Options{Settings: map[string]string{
+			"HostKey": filepath.Join(dir, "key"), "HostCertificate": filepath.Join(dir, "cert")}})
+		file := filepath.Join(dir, "known_hosts")
+		if err = os.WriteFile(file, []byte("@cert-authority "+knownhosts.Normalize(with.Address)+" "+caLine+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		to := target(with)
+		to.HostKeys, to.KnownHosts = nil, file
+		if _, _, err = call(context.Background(), open(t, to), argv("true"), tools.Limits{}); err != nil {
+			t.Error(err, errors.Unwrap(err))
+		}
+	})
 	t.Run("expired certificate", func(t *testing.T) {
 		to := target(s)
 		key, cert := certificate(t, s, time.Now().Add(-time.Minute))

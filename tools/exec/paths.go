@@ -26,6 +26,10 @@ func (k *Knowledge) path(kind string, w shparse.Word, f *finding) {
 		return
 	}
 	name := w.Text
+	if strings.HasPrefix(name, "+") { // some programs take it for an option
+		f.unknown("a file whose name begins with +")
+		return
+	}
 	if !path.IsAbs(name) {
 		switch {
 		case f.cwd != "":

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -326,6 +327,17 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 		if !strings.HasPrefix(w.Text, "+") {
 			f.raise(tools.Admin)
 		}
+	case "plain": // curl: after an @ comes the name of a file to send
+		if strings.HasPrefix(w.Text, "@") {
+			f.unknown("a value that names a file")
+		}
+	case "url":
+		u, err := url.Parse(w.Text)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			f.unknown("an address that is not http:// or https://")
+			return
+		}
+		f.object(tools.Object{Type: "host", Name: printable(u.Host), Access: tools.Write})
 	case "columns": // ps: the environment of processes is not for everybody
 		if strings.Contains(strings.ToLower(w.Text), "environ") {
 			f.object(tools.Object{Type: "path", Name: "/proc/*/environ", Access: tools.Read, Labels: []string{"credential"}})

@@ -62,7 +62,7 @@ var bypasses = []string{
 	"cat /etc/sudoers", "cat /home/ann/.git-credentials", "cat /home/ann/.config/gcloud/x.json", "cat /etc/krb5.keytab", "cat secret.txt", "cat .env", "cat ../etc/shadow", "zcat /var/backups/shadow.gz", "file /etc/shadow", "cat /proc/self/fd/3", "cat /proc/self/cwd/x", "cat /dev/mem", "cat /dev/fd/3",
 	"grep -f /etc/shadow /etc/hosts", "grep --file=/etc/shadow x", "grep -e x -f /etc/shadow /etc/hosts", "wc --files0-from=/etc/shadow", "du --files0-from=/etc/shadow", "file -f /etc/shadow", "getent shadow", "date -r /etc/hosts -f /etc/shadow", "sha256sum -c /etc/shadow", "md5sum --check /etc/shadow",
 	"grep --include=* -r x /etc", "cat /var/log/*.key", "cat /etc/nginx/*.conf", "cat /proc/*/environ", "grep x /proc/1/environ", "cat /PROC/../proc/1/environ",
-	"vmstat 1", "iostat 5", "mpstat 1", "cat /proc/kmsg", "grep -r x /home/ann", "curl file:///etc/shadow", "tail +f /var/log/syslog", "cat /var/log/btmp",
+	"env TZ=/etc/shadow date", "env LC_ALL=../../tmp/x ls", "ps axeo pid,args", "systemctl show nginx -p Environment", "vmstat 1", "iostat 5", "mpstat 1", "cat /proc/kmsg", "grep -r x /home/ann", "curl file:///etc/shadow", "tail +f /var/log/syslog", "cat /var/log/btmp",
 	"frobnicate", "ls --frobnicate", "ls -É",
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -125,24 +126,29 @@ func (h *host) refused(c *conn) {
 	c.most = max(c.sessions, 1)
 }
 
-// release gives a connection back; broken takes it out of use for everybody.
+// release gives a connection back. A broken one takes no further commands, and is closed when the last of its own ended:
+// that one command could not be stopped is no reason to end the others.
 func (h *host) release(c *conn, broken bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c.sessions--
 	c.used = time.Now()
 	if broken {
-		h.drop(c)
+		h.retire(c)
+	}
+	if c.sessions == 0 && !slices.Contains(h.conns, c) {
+		c.close()
 	}
 }
 
-// drop takes c out of use. The caller holds mu.
+// retire takes c out of use. The caller holds mu.
+func (h *host) retire(c *conn) {
+	h.conns = slices.DeleteFunc(h.conns, func(other *conn) bool { return other == c })
+}
+
+// drop ends c with everything on it. The caller holds mu.
 func (h *host) drop(c *conn) {
-	for i, other := range h.conns {
-		if other == c {
-			h.conns = append(h.conns[:i:i], h.conns[i+1:]...)
-		}
-	}
+	h.retire(c)
 	c.close()
 }
 

@@ -136,7 +136,14 @@ func awk(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 // ps takes options in three styles. A first word without a dash is BSD's; its e prints the environment of processes.
 func ps(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 	if len(args) > 0 && args[0].Text != "" && args[0].Text[0] != '-' {
-		for _, r := range args[0].Text {
+		word := args[0].Text
+		f.shape = append(f.shape, "<bsd>")
+		if rest, ok := strings.CutSuffix(word, "o"); ok && len(args) > 1 { // ps axo pid,args
+			word = rest
+			k.word("columns", args[1], f)
+			args = args[1:]
+		}
+		for _, r := range word {
 			switch {
 			case r == 'e':
 				k.word("columns", shparse.Word{Text: "environ"}, f)
@@ -144,7 +151,6 @@ func ps(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 				f.unknown("option %q of ps", r)
 			}
 		}
-		f.shape = append(f.shape, "<bsd>")
 		args = args[1:]
 	}
 	withOptions(k, e, args, f)

@@ -170,7 +170,8 @@ func (h *host) failed(err error) error {
 
 // listen reads both streams and the requests that tell how the command ended.
 func (r *running) listen(requests <-chan *ssh.Request) {
-	r.out.limit, r.err.limit = r.bytes, r.bytes
+	r.err.limit = r.bytes / 4 // errors are short; together they stay within the limit
+	r.out.limit = r.bytes - r.err.limit
 	r.readers.Go(func() { r.read(r.channel, &r.out, "o") })
 	r.readers.Go(func() { r.read(r.channel.Stderr(), &r.err, "e") })
 	r.readers.Go(func() {

@@ -162,8 +162,8 @@ func (k *Knowledge) wrapped(e *entry, args []shparse.Word, f *finding) {
 		}
 	case "assignments":
 		for len(rest) > 0 && strings.Contains(rest[0].Text, "=") {
-			name, _, _ := strings.Cut(rest[0].Text, "=")
-			if !harmless[name] {
+			name, value, _ := strings.Cut(rest[0].Text, "=")
+			if !harmless[name] || strings.Contains(value, "..") || strings.HasPrefix(strings.TrimPrefix(value, ":"), "/") {
 				f.unknown("the variable %s, which may change what a program runs", printable(name))
 			}
 			f.shape = append(f.shape, "<assignment>")
@@ -179,7 +179,7 @@ func (k *Knowledge) wrapped(e *entry, args []shparse.Word, f *finding) {
 	k.command(rest, f)
 }
 
-// harmless are variables that change only how output looks.
+// harmless are variables that change only how output looks, unless their value names a file (TZ=/dev/x).
 var harmless = map[string]bool{"LC_ALL": true, "LANG": true, "TZ": true, "COLUMNS": true, "NO_COLOR": true}
 
 // parser takes options off a list of words by the rules of getopt_long, with known options only and no abbreviations.
@@ -338,7 +338,7 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 			return
 		}
 		f.object(tools.Object{Type: "host", Name: printable(u.Host), Access: tools.Write})
-	case "columns": // ps: the environment of processes is not for everybody
+	case "columns": // ps, systemctl: the environment of processes is not for everybody
 		if strings.Contains(strings.ToLower(w.Text), "environ") {
 			f.object(tools.Object{Type: "path", Name: "/proc/*/environ", Access: tools.Read, Labels: []string{"credential"}})
 		}

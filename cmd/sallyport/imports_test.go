@@ -61,7 +61,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":                     {"cmd/sallyport"},
 	"github.com/spf13/pflag":                     {"cmd/sallyport"},
 	"github.com/vektah/gqlparser/v2":             {"tools/http"},
-	"golang.org/x/crypto":                        {"tools/exec", "tools/exec/sshserver"},
+	"golang.org/x/crypto":                        {"tools/exec", "tools/exec/sshserver", "bench"},
 	"golang.org/x/mod":                           {"audit", "store"}, // store keeps the hashes that audit computes
 	"golang.org/x/oauth2":                        {"tools/http"},
 	"golang.org/x/sys":                           {"store", "tools/query/sqlparse", "bench"}, // limits of processes and of files

@@ -59,3 +59,26 @@ func BenchmarkClassify(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCancel reports how long a running command lives after its call was cancelled.
+func BenchmarkCancel(b *testing.B) {
+	h := open(b, target(sshserver.ForTest(b, sshserver.Options{})))
+	var took []time.Duration
+	for b.Loop() {
+		ctx, cancel := context.WithCancel(context.Background())
+		r, err := begin(ctx, h, argv("sleep", "600"), tools.Limits{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		cancel()
+		if _, err = r.Render(ctx, plainMask{}); err != context.Canceled {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(began))
+		r.Close()
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms-median")
+	b.ReportMetric(float64(took[len(took)-1].Milliseconds()), "ms-worst")
+}

@@ -116,6 +116,18 @@ func TestACommandRunsAndAnswers(t *testing.T) {
 	}
 }
 
+func TestWordsTooLongOnceQuotedAreRefused(t *testing.T) {
+	h := open(t, target(sshserver.ForTest(t, sshserver.Options{})))
+	_, _, err := call(context.Background(), h, argv("echo", strings.Repeat("'", 30<<10)), tools.Limits{})
+	if arg := (*tools.ArgError)(nil); !errors.As(err, &arg) {
+		t.Error(err)
+	}
+	d, _, err := call(context.Background(), h, argv("echo", strings.Repeat("x", 30<<10)), tools.Limits{})
+	if err != nil || len(d.Stdout) != 30<<10+1 {
+		t.Error(err)
+	}
+}
+
 func TestProblemsNameWhoCanFixThem(t *testing.T) {
 	s := sshserver.ForTest(t, sshserver.Options{})
 	strange, other, err := sshserver.NewKey()

@@ -20,6 +20,9 @@ import (
 // killWait is how long a command may take to be gone after it was told to: the watchdog on the host needs 0.3 s.
 const killWait = 3 * time.Second
 
+// maxScript bounds what the login shell gets as one argument: Linux takes 128 KiB.
+const maxScript = 120 << 10
+
 // command is what start runs.
 type command struct {
 	words   []shparse.Item
@@ -119,6 +122,9 @@ type stopReason string
 // start sends the command. As long as nothing was sent, another connection may take it: when one turns out dead, or the
 // host takes no more sessions on it. (sshd counts a session for a moment after its end.)
 func (h *host) start(ctx context.Context, c command, now func() time.Time) (*running, error) {
+	if script, _ := h.script(c, false); len(script) > maxScript {
+		return nil, &tools.ArgError{Field: "argv", Problem: "is too long once it is quoted", Fix: "send less, or with fewer quotes"}
+	}
 	for attempt := 0; ; attempt++ {
 		conn, err := h.acquire(ctx)
 		if err != nil {

@@ -50,6 +50,7 @@ func TestCancelEndsTheWholeProcessGroup(t *testing.T) {
 	for name, args := range map[string]map[string]any{
 		"argv":     argv("sleep", mark),
 		"pipeline": {"command": "sleep " + mark + " | cat"},
+		"deaf":     argv("sh", "-c", "trap '' TERM; sleep "+mark+"; sleep "+mark),
 		"stdin":    {"argv": []string{"sleep", mark}, "stdin": "x"},
 	} {
 		t.Run(name, func(t *testing.T) {

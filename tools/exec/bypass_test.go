@@ -63,6 +63,7 @@ var bypasses = []string{
 	"grep -f /etc/shadow /etc/hosts", "grep --file=/etc/shadow x", "grep -e x -f /etc/shadow /etc/hosts", "wc --files0-from=/etc/shadow", "du --files0-from=/etc/shadow", "file -f /etc/shadow", "getent shadow", "date -r /etc/hosts -f /etc/shadow", "sha256sum -c /etc/shadow", "md5sum --check /etc/shadow",
 	"grep --include=* -r x /etc", "cat /var/log/*.key", "cat /etc/nginx/*.conf", "cat /proc/*/environ", "grep x /proc/1/environ", "cat /PROC/../proc/1/environ",
 	"env TZ=/etc/shadow date", "env LC_ALL=../../tmp/x ls", "ps axeo pid,args", "systemctl show nginx -p Environment", "vmstat 1", "iostat 5", "mpstat 1", "cat /proc/kmsg", "grep -r x /home/ann", "curl file:///etc/shadow", "tail +f /var/log/syslog", "cat /var/log/btmp",
+	"ss dst secret.example.com", "ss dst 0dead.cafe", "ss dst 1.le", "ss state established dst x.y", "sleep 1d", "sleep 99999", "journalctl -b -f",
 	"frobnicate", "ls --frobnicate", "ls -É",
 }
 
@@ -76,7 +77,7 @@ var commonReads = []string{
 	"journalctl -u nginx --since '1 hour ago' -p err", "journalctl -k -n 50", "journalctl -xeu nginx --no-pager", "dmesg -T | tail -n 20", "lsblk", "mount | grep ext4", "findmnt /", "lscpu", "nproc", "vmstat 1 3", "cat /proc/meminfo", "cat /proc/loadavg", "cat /proc/cpuinfo | grep 'model name' | sort | uniq -c",
 	"stat /etc/hosts", "wc -l /etc/passwd", "cut -d: -f1,7 /etc/passwd", "awk -F: '{print $1}' /etc/passwd", "awk '$9 == 500 {print $7}' /var/log/nginx/access.log | sort | uniq -c | sort -rn | head -n 5", "sed -n '10,20p' /etc/nginx/nginx.conf", "md5sum /usr/bin/env", "readlink -f /usr/bin/awk",
 	"which nginx", "test -f /etc/hosts && echo yes", "echo hello", "dpkg -l nginx", "dpkg -s openssh-server", "apt list --installed", "apt-cache policy nginx", "rpm -qa", "getent passwd root", "timedatectl", "hostnamectl", "sort -u /etc/hosts", "diff -u /etc/hosts /etc/hostname", "file /usr/bin/env",
-	"lsof -nP -iTCP", "lsof -i :80", "vmstat 1 2", "cat /var/log/nginx/*.log", "tail -n 5 /var/log/app/*.log", "grep error /var/log/app.log 2>/dev/null", "cat /etc/hosts 2>&1", "sleep 2", "true", "cat < /etc/hosts", "nice -n 10 du -sh /srv", "timeout 10 find /srv -name x", "env", "tr a-z A-Z < /etc/hostname", "seq 1 10",
+	"lsof -nP -iTCP", "lsof -i :80", "vmstat 1 2", "journalctl -b -1 -n 20", "cat /var/log/nginx/*.log", "tail -n 5 /var/log/app/*.log", "grep error /var/log/app.log 2>/dev/null", "cat /etc/hosts 2>&1", "sleep 2", "true", "cat < /etc/hosts", "nice -n 10 du -sh /srv", "timeout 10 find /srv -name x", "env", "tr a-z A-Z < /etc/hostname", "seq 1 10",
 }
 
 func TestBypassesNeverRunAsARead(t *testing.T) {

@@ -39,10 +39,26 @@ func (k *Knowledge) classify(p *parsed, cwd string) *tools.Facts {
 		Bounded: !f.unbounded, Unknown: f.unclear, Summary: clip(strings.Join(f.does, "; "), 300),
 		Text: text(p, line, cwd), Inspected: &inspected{line},
 	}
+	if facts.Effect != tools.Read {
+		facts.Values = sent(p)
+	}
 	if facts.Understood() {
 		facts.Fingerprint = clip(strings.Join(f.shape, " "), 1000)
 	}
 	return facts
+}
+
+// sent are the texts that reach the host.
+func sent(p *parsed) (all []string) {
+	for _, item := range p.Line {
+		for _, w := range item.Words {
+			all = append(all, w.Text)
+		}
+	}
+	if p.Stdin != nil {
+		all = append(all, *p.Stdin)
+	}
+	return all
 }
 
 // text is the exact call for the approver: one word a line, so that no space or quote can deceive.

@@ -123,3 +123,18 @@ func TestPathLabels(t *testing.T) {
 		}
 	}
 }
+
+func TestEffectsOfChanges(t *testing.T) {
+	h := open(t, offline)
+	for text, want := range map[string]tools.Effect{
+		"tee /srv/app/x": tools.Write, "tee /etc/app.conf": tools.Define, "tee /home/ann/.bashrc": tools.Admin, "tee /home/ann/.ssh/authorized_keys": tools.Admin,
+		"rm -rf /": tools.Admin, "rm -rf /home": tools.Admin, "rm -rf /home/ann": tools.Admin, "rm -r /srv/app/old": tools.Write, "cp /srv/x /usr/bin/ls": tools.Define,
+		"install -m 4755 /srv/x /srv/y": tools.Admin, "chmod 4755 /srv/y": tools.Admin, "dd if=/srv/x of=/dev/sda": tools.Admin, "sort -o /etc/hosts /srv/x": tools.Define,
+		"sudo tee /srv/x": tools.Write, "sudo tee /etc/sudoers.d/x": tools.Admin, "systemctl restart nginx && reboot": tools.Admin, "mv /etc/shadow /srv/x": tools.Admin,
+	} {
+		f, err := facts(t, h, map[string]any{"command": text})
+		if err != nil || f.Effect != want || !f.Understood() {
+			t.Errorf("%q: got %s %v %v, want %s", text, f.Effect, f.Unknown, err, want)
+		}
+	}
+}

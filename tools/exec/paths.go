@@ -46,7 +46,7 @@ func (k *Knowledge) path(kind string, w shparse.Word, f *finding) {
 		f.unknown("a wildcard below %s", printable(path.Dir(name)))
 		return
 	}
-	o := tools.Object{Type: "path", Name: printable(name), Access: tools.Read}
+	o := tools.Object{Type: "path", Name: printable(name), Access: tools.Read, Literal: true}
 	if kind == "path_list" { // names, sizes and owners; not what is in the files
 		f.object(o)
 		return
@@ -68,11 +68,21 @@ func writing(name string, labelled bool) tools.Effect {
 	if labelled || strings.Count(name, "/") == 1 { // the root and the directories in it
 		return tools.Admin
 	}
+	if startUp[path.Base(name)] || strings.Contains(name, "/.config/systemd/") || strings.Contains(name, "/.config/autostart/") {
+		return tools.Admin // what is written there runs at the next login, the gateway's own included
+	}
 	switch top, _, _ := strings.Cut(name[1:], "/"); top {
 	case "etc", "usr", "bin", "sbin", "lib", "lib64", "boot", "proc", "sys", "dev", "root":
 		return tools.Define
 	}
 	return tools.Write
+}
+
+// startUp are files in home directories that shells and daemons run or obey.
+var startUp = map[string]bool{
+	".bashrc": true, ".bash_profile": true, ".bash_login": true, ".bash_logout": true, ".bash_aliases": true, ".profile": true, ".zshrc": true, ".zshenv": true,
+	".zprofile": true, ".zlogin": true, ".kshrc": true, ".cshrc": true, ".login": true, ".inputrc": true, ".pam_environment": true, ".forward": true,
+	".rhosts": true, ".shosts": true, ".xprofile": true, ".xsession": true, ".vimrc": true,
 }
 
 // shallow is how deep a directory may be so that reading the whole tree of it counts as reading every labelled kind of

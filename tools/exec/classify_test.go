@@ -68,14 +68,15 @@ func TestFactsOfACall(t *testing.T) {
 	want := &tools.Facts{
 		Effect: tools.Define, Kinds: []string{"command_text", "stdin", "deletes", "privilege"},
 		Objects: []tools.Object{
-			{Type: "path", Name: "/srv/my  file", Access: tools.Read}, {Type: "path", Name: "/etc/cron.d/x", Access: tools.Write},
+			{Type: "path", Name: "/srv/my  file", Access: tools.Read, Literal: true}, {Type: "path", Name: "/etc/cron.d/x", Access: tools.Write, Literal: true},
 			{Type: "command", Name: "cp", Access: tools.Write}, {Type: "command", Name: "sudo", Access: tools.Write},
-			{Type: "path", Name: "/srv/app/old", Access: tools.Write}, {Type: "command", Name: "rm", Access: tools.Write},
+			{Type: "path", Name: "/srv/app/old", Access: tools.Write, Literal: true}, {Type: "command", Name: "rm", Access: tools.Write},
 		},
 		Functions: []string{"/usr/bin/cp", "/usr/bin/rm", "/usr/bin/sudo"},
 		Summary:   "cp copies files; sudo starts a command as another user; rm deletes files",
 		Text: "  [0] /usr/bin/sudo\n  [1] cp\n  [2] /srv/my  file\n  [3] /etc/cron.d/x\n&&\n  [0] /usr/bin/rm\n  [1] -r\n  [2] /srv/app/old\n" +
 			"as one line: '/usr/bin/sudo' 'cp' '/srv/my  file' '/etc/cron.d/x' && '/usr/bin/rm' '-r' '/srv/app/old'\nstandard input, 1 bytes: \"x\"\n",
+		Values:      []string{"sudo", "cp", "/srv/my  file", "/etc/cron.d/x", "rm", "-r", "/srv/app/old", "x"},
 		Fingerprint: "sudo cp <path> <path> && rm -r <path>",
 	}
 	if diff := cmp.Diff(want, f); diff != "" {

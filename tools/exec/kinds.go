@@ -54,7 +54,7 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 			f.unknown("an address that is not http:// or https://")
 			return
 		}
-		f.object(tools.Object{Type: "host", Name: printable(u.Host), Access: tools.Write})
+		f.object(tools.Object{Type: "host", Name: printable(u.Host), Access: tools.Write, Literal: true})
 	case "columns": // ps, systemctl: the environment of processes is not for everybody
 		if strings.Contains(strings.ToLower(w.Text), "environ") {
 			f.object(tools.Object{Type: "path", Name: "/proc/*/environ", Access: tools.Read, Labels: []string{"credential"}})
@@ -64,6 +64,6 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 		if f.effect != tools.Read {
 			access = tools.Write
 		}
-		f.object(tools.Object{Type: kind, Name: printable(w.Text), Access: access})
+		f.object(tools.Object{Type: kind, Name: printable(w.Text), Access: access, Literal: true})
 	}
 }

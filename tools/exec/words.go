@@ -48,7 +48,7 @@ func (k *Knowledge) command(words []shparse.Word, f *finding) {
 	if e == nil {
 		f.shape = append(f.shape, "<unknown>")
 		f.does = append(f.does, "runs a program that is not known")
-		f.object(tools.Object{Type: "command", Name: printable(program), Access: tools.Write})
+		f.object(tools.Object{Type: "command", Name: printable(program), Access: tools.Write, Literal: true})
 		f.unknown("the program %s", printable(program))
 		return
 	}

@@ -58,12 +58,12 @@ func (f *Facts) Understood() bool { return len(f.Unknown) == 0 && f.Effect != Un
 
 // Object is one thing a call touches.
 type Object struct {
-	Type    string   // "table", "view", "catalog"
-	Name    string   // "public.orders": qualified as the target resolved it
-	Columns []string // those named; nil when all or not known
-	Access  Effect   // Read or Write
-	Labels  []string // sensitivity labels of what is read: column classes, "credential", "data-copy"
-	Literal bool     // Name holds text of the call itself (a path, a request): for policy and approvers, not for the audit envelope
+	Type    string   `json:"type"`              // "table", "view", "catalog"; "command", "path"; "operation", "request"
+	Name    string   `json:"name"`              // "public.orders": qualified as the target resolved it
+	Columns []string `json:"columns,omitempty"` // those named; nil when all or not known
+	Access  Effect   `json:"access"`
+	Labels  []string `json:"labels,omitempty"` // sensitivity labels of what is read: column classes, "credential", "data-copy"
+	Literal bool     `json:"-"`                // Name holds text of the call itself (a path, a request): for policy and approvers, not for the audit envelope
 }
 
 // Unclear is one construct that was not understood, and where it stands.

@@ -41,7 +41,13 @@ func (a *APIs) inspect(_ context.Context, p *tools.Plan) (*tools.Facts, error) {
 	if !f.Understood() {
 		f.Effect = tools.Unknown
 	}
-	f.Objects = append(f.Objects, tools.Object{Type: typeRequest, Name: r.method + " " + r.path.decoded()})
+	if f.Effect != tools.Read {
+		f.Values = append(tools.Strings(r.body), r.path.decoded())
+		for _, q := range r.path.query {
+			f.Values = append(f.Values, q.name, q.value)
+		}
+	}
+	f.Objects = append(f.Objects, tools.Object{Type: typeRequest, Name: r.method + " " + r.path.decoded(), Literal: true})
 	f.Objects = append(f.Objects, extraHeaders(r)...)
 	for i := range f.Objects {
 		f.Objects[i].Access = tools.Write // also where nobody knows

@@ -157,7 +157,7 @@ func TestTextShowsTheWholeRequest(t *testing.T) {
 	if diff := cmp.Diff(want, f.Text); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]tools.Object{{Type: "request", Name: "POST /v1/xé", Access: tools.Write}, {Type: "header", Name: "X-Trace-Id", Access: tools.Write}}, f.Objects); diff != "" {
+	if diff := cmp.Diff([]tools.Object{{Type: "request", Name: "POST /v1/xé", Access: tools.Write, Literal: true}, {Type: "header", Name: "X-Trace-Id", Access: tools.Write}}, f.Objects); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -42,6 +42,9 @@ func (t *Tool) Inspect(ctx context.Context, p *tools.Plan) (*tools.Facts, error)
 	}
 	facts := f.facts
 	facts.Text = c.text()
+	if facts.Effect != tools.Read {
+		facts.Values = c.values()
+	}
 	in := &inspected{finding: f}
 	if facts.Understood() && slices.ContainsFunc(c.params, func(p param) bool { return p.kind == 'o' || p.kind == 'a' }) {
 		if in.params, err = tgt.paramTypes(ctx, c, f); err != nil {

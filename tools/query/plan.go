@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sallyport/tools"
@@ -17,6 +18,15 @@ type call struct {
 	sql    string
 	params []param
 	st     *sqlparse.Statement
+}
+
+// values are the texts that the call would send.
+func (c *call) values() []string {
+	all := slices.Clone(c.st.Literals)
+	for _, p := range c.params {
+		all = append(all, tools.Strings(p.raw)...)
+	}
+	return all
 }
 
 // param is the value of one $n. Its type is the server's to say; objects and arrays are written for it once it has.

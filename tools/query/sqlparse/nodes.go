@@ -160,7 +160,12 @@ func (w *walk) enter(m protoreflect.Message, in around) (rule fieldRule, ok bool
 		return nil, true
 	case *pg.A_Indices:
 		return where("", "inside a subscript"), true
-	case *pg.A_Const, *pg.A_Star, *pg.SetToDefault, *pg.Alias, *pg.String, *pg.Integer, *pg.Float, *pg.Boolean, *pg.BitString:
+	case *pg.A_Const:
+		if text, ok := n.GetVal().(*pg.A_Const_Sval); ok {
+			w.st.Literals = append(w.st.Literals, text.Sval.GetSval())
+		}
+		return nil, true
+	case *pg.A_Star, *pg.SetToDefault, *pg.Alias, *pg.String, *pg.Integer, *pg.Float, *pg.Boolean, *pg.BitString:
 		return nil, true
 	}
 	if rule, ok := w.json(m, in); ok {

@@ -48,6 +48,8 @@ type Statement struct {
 	// Output says how the top-level result is made. Only a plain output is a projection whose columns may be traced to
 	// their origin one by one: a SELECT (or RETURNING) without set operation, DISTINCT, GROUP BY, HAVING or ORDER BY by number.
 	Output Output `json:"output"`
+	// Literals are the string constants, decoded, in the order of the tree. Never recorded.
+	Literals []string `json:"literals,omitempty"`
 	// Fingerprint is the text with every literal replaced by $n, whitespace folded and comments gone.
 	Fingerprint string `json:"fingerprint"`
 }

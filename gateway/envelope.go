@@ -102,7 +102,7 @@ func failedReply(call *Call, f Failure) *answer {
 
 func nextOf(f Failure) *Next {
 	switch {
-	case f.WhoCanFix == "agent" && f.Code != Denied && f.Code != ApprovalDenied:
+	case f.WhoCanFix == "agent" && f.Code != ApprovalDenied:
 		return &Next{Act: "fix_and_retry"}
 	case f.WhoCanFix == "user":
 		return &Next{Act: "ask_user"}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
@@ -78,6 +79,9 @@ func (c *Call) policyInput(now time.Time) policy.Input {
 
 func (c *Call) obligations() tools.Obligations {
 	l := c.Decision.Limits
+	if c.Approval != nil && l.AffectedRows == 0 {
+		l.AffectedRows = math.MaxInt32 // people said yes to the statement, knowing that nobody knows how many rows it changes
+	}
 	return tools.Obligations{
 		CallID:  c.ID,
 		Changes: c.Facts.Effect != tools.Read,

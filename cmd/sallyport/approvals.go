@@ -24,7 +24,7 @@ func newApprovals() *cobra.Command {
 func newApprovalsList(flags *adminFlags) *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List open requests, newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List open requests, oldest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := flags.client()
 			if err != nil {
@@ -73,7 +73,10 @@ func until(rfc3339 string) string {
 	if d <= 0 {
 		return "passed"
 	}
-	return "in " + strings.TrimSuffix(d.String(), "0s")
+	if d >= time.Minute {
+		return "in " + strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	return "in " + d.String()
 }
 
 func newApprovalsShow(flags *adminFlags) *cobra.Command {

@@ -31,7 +31,7 @@ type auditFilter struct {
 
 func (f *auditFilter) bind(cmd *cobra.Command, limit int) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.kind, "kind", "", "request, denied, approval, vote, intent, outcome, session, config, checkpoint or read")
+	fl.StringVar(&f.kind, "kind", "", "request, denied, approval, vote, intent, outcome, session, config or read")
 	fl.StringVar(&f.target, "target", "", "only this target")
 	fl.StringVar(&f.tool, "tool", "", "only this tool")
 	fl.StringVar(&f.subject, "subject", "", "only this person")
@@ -39,6 +39,14 @@ func (f *auditFilter) bind(cmd *cobra.Command, limit int) {
 	fl.StringVar(&f.since, "since", "", "from this time: 24h, or 2026-01-31T00:00:00Z")
 	fl.StringVar(&f.until, "until", "", "before this time")
 	fl.IntVar(&f.limit, "limit", limit, "at most this many entries; 0 for all")
+}
+
+// check refuses what would silently mean something else.
+func (f *auditFilter) check() error {
+	if f.limit < 0 {
+		return usageError("--limit: %d is not a number of entries; 0 is all", f.limit)
+	}
+	return nil
 }
 
 func (f *auditFilter) query(text string, bodies bool) string {
@@ -106,6 +114,9 @@ func newAuditSearch(flags *adminFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "search [QUERY]", Short: "Find entries by words of the statement, target, table or person, and by facets", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			c, err := flags.client()
 			if err != nil {
 				return err
@@ -310,6 +321,9 @@ func newAuditExport(flags *adminFlags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format != "jsonl" {
 				return usageError("--format: %q is not supported; use jsonl", format)
+			}
+			if err := f.check(); err != nil {
+				return err
 			}
 			c, err := flags.client()
 			if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -45,8 +44,6 @@ func newVerifier(ctx context.Context, f *configs.File, log *slog.Logger) (*ident
 	}
 	return identity.New(ctx, identity.Config{Issuers: issuers, Now: time.Now, Log: log})
 }
-
-func sameIssuers(a, b *configs.File) bool { return reflect.DeepEqual(a.Identity, b.Identity) }
 
 // buildWorld constructs everything a reload replaces, or nothing: on error what was opened is closed again.
 func (s *server) buildWorld(ctx context.Context, f *configs.File) (w *gateway.World, err error) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"reflect"
 	"sync"
 	"syscall"
 	"time"
@@ -71,54 +72,58 @@ type server struct {
 }
 
 // newServer opens everything a gateway needs, or nothing: on error what was opened is closed again.
-func newServer(ctx context.Context, cfg serverConfig) (s *server, err error) {
-	s = &server{serverConfig: cfg, current: &current{file: cfg.file}}
+func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
+	s := &server{serverConfig: cfg, current: &current{file: cfg.file}}
 	var undo []func()
-	defer func() {
-		if err != nil {
-			for i := len(undo) - 1; i >= 0; i-- {
-				undo[i]()
-			}
+	if err := s.open(ctx, func(f func()) { undo = append(undo, f) }); err != nil {
+		for i := len(undo) - 1; i >= 0; i-- {
+			undo[i]()
 		}
-	}()
-	f := cfg.file
-	if s.listener, err = listen(f); err != nil {
 		return nil, err
 	}
-	undo = append(undo, func() { s.listener.Close() })
+	return s, nil
+}
+
+// open opens the parts one after another, and says of each how it is closed again.
+func (s *server) open(ctx context.Context, undo func(func())) (err error) {
+	f := s.file
+	if s.listener, err = listen(f); err != nil {
+		return err
+	}
+	undo(func() { s.listener.Close() })
 	if f.Metrics != "" {
 		if s.metrics, err = net.Listen("tcp", f.Metrics); err != nil {
-			return nil, hinted(fmt.Errorf("metrics: %w", err), "choose another address for metrics")
+			return hinted(fmt.Errorf("metrics: %w", err), "choose another address for metrics")
 		}
-		undo = append(undo, func() { s.metrics.Close() })
+		undo(func() { s.metrics.Close() })
 	}
-	if s.store, err = store.Open(ctx, store.Config{Dir: f.State, Origin: f.PublicURL, Now: time.Now, Log: cfg.log, ReplayWindow: replayWindow}); err != nil {
-		return nil, fmt.Errorf("state: %w", err)
+	if s.store, err = store.Open(ctx, store.Config{Dir: f.State, Origin: f.PublicURL, Now: time.Now, Log: s.log, ReplayWindow: replayWindow}); err != nil {
+		return fmt.Errorf("state: %w", err)
 	}
-	undo = append(undo, func() { s.store.Close() })
-	if s.verifier, err = newVerifier(ctx, f, cfg.log); err != nil {
-		return nil, err
+	undo(func() { s.store.Close() })
+	if s.verifier, err = newVerifier(ctx, f, s.log); err != nil {
+		return err
 	}
-	undo = append(undo, func() { s.verifier.Close() })
+	undo(func() { s.verifier.Close() })
 	world, err := s.buildWorld(ctx, f)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	undo = append(undo, world.Close)
+	undo(world.Close)
 	s.gateway, err = gateway.New(ctx, gateway.Config{
-		Store: s.store, Log: cfg.log, Now: time.Now, SessionIdle: f.Sessions.Idle.D(), SessionMax: f.Sessions.Max.D(),
+		Store: s.store, Log: s.log, Now: time.Now, SessionIdle: f.Sessions.Idle.D(), SessionMax: f.Sessions.Max.D(),
 		Replay: replayWindow, MaxPending: 10,
 	}, world)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if s.mcp, err = s.newMCP(f); err != nil {
-		return nil, err
+		return err
 	}
 	if err = s.recordConfig(ctx, "gateway started", f); err != nil {
-		return nil, fmt.Errorf("state: %w", err)
+		return fmt.Errorf("state: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 // URL is where the gateway listens, for the demo and tests.
@@ -234,11 +239,8 @@ func (s *server) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.Listen != s.file.Listen || f.State != s.file.State || f.PublicURL != s.file.PublicURL || f.Metrics != s.file.Metrics {
-		return errors.New("listen, metrics, state and public_url cannot change while the gateway runs; restart it")
-	}
-	if !sameIssuers(f, s.file) {
-		return errors.New("identity cannot change while the gateway runs; restart it")
+	if key := fixedKey(s.file, f); key != "" {
+		return fmt.Errorf("%s cannot change while the gateway runs; restart it", key)
 	}
 	w, err := s.buildWorld(ctx, f)
 	if err != nil {
@@ -251,6 +253,24 @@ func (s *server) reload(ctx context.Context) error {
 	s.current.set(f)
 	s.gateway.Replace(w)
 	return nil
+}
+
+// fixedKey is a key that differs and that a running gateway cannot change; "" when there is none.
+func fixedKey(old, changed *configs.File) string {
+	for _, k := range []struct {
+		name     string
+		old, new any
+	}{
+		{"listen", old.Listen, changed.Listen}, {"tls", old.TLS, changed.TLS}, {"trusted_proxies", old.TrustedProxies, changed.TrustedProxies},
+		{"metrics", old.Metrics, changed.Metrics}, {"public_url", old.PublicURL, changed.PublicURL}, {"state", old.State, changed.State},
+		{"identity", old.Identity, changed.Identity}, {"sessions", old.Sessions, changed.Sessions}, {"approvals", old.Approvals, changed.Approvals},
+		{"log", old.Log, changed.Log},
+	} {
+		if !reflect.DeepEqual(k.old, k.new) {
+			return k.name
+		}
+	}
+	return ""
 }
 
 // recordConfig appends that a configuration came into force, or that the gateway stopped.

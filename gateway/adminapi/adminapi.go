@@ -150,7 +150,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var token *tokenError
 	switch {
 	case errors.As(err, &token):
-		status, p = http.StatusUnauthorized, Problem{"unauthenticated", identity.Reason(token.err), "use a token for the API audience from a recent login (sallyport login, or SALLYPORT_API_TOKEN); an agent's token does not work here"}
+		status, p = http.StatusUnauthorized, Problem{"unauthenticated", identity.Reason(token.err), "use your own token for the API audience, from a recent login (SALLYPORT_API_TOKEN or --api-token-file); an agent's token does not work here"}
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	case errors.Is(err, errRole), errors.Is(err, errOrigin):
 		status, p = http.StatusForbidden, Problem{"forbidden", err.Error(), "roles are groups: see roles in sallyport.yaml"}

@@ -12,8 +12,8 @@ type HTTP struct {
 	// OpenAPI is the path of an OpenAPI 3 document. Operations that are not in it are refused; x-sallyport-effect in it overrides
 	// the effect that the method suggests.
 	OpenAPI string `yaml:"openapi" check:"path"`
-	// AllowedNetworks are the networks in which the host may be: 10.20.0.0/16, or one address. Absent: public addresses only for
-	// names; exactly the address when base_url names one.
+	// AllowedNetworks are the networks in which the host may be: 10.20.0.0/16, or one address. Absent: every address the name
+	// resolves to, except link-local ones (cloud metadata), multicast and unspecified; loopback only when base_url says so itself.
 	AllowedNetworks []netip.Prefix `yaml:"allowed_networks"`
 	// CA is the path of a PEM file with the certificates that are trusted. Absent: those of the host.
 	CA string `yaml:"ca" check:"path"`

@@ -12,12 +12,17 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
 // maxMessage bounds one JSON-RPC message in either direction.
 const maxMessage = 64 << 20
+
+// lastAnswers is how long calls in flight may still be answered after standard input ended, so that a pipe with one call in it gets
+// its answer. A client that is gone does not keep its calls running for longer.
+const lastAnswers = 5 * time.Second
 
 func newStdio() *cobra.Command {
 	var flagURL, tokenFile string
@@ -32,7 +37,7 @@ func newStdio() *cobra.Command {
 			}
 			s := &shim{endpoint: base + "/mcp", token: agentToken(tokenFile), http: &http.Client{}, out: cmd.OutOrStdout(), calls: map[string]context.CancelFunc{}}
 			if _, err := s.token(); err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "sallyport: %s\n", err) // the client shows its server's stderr; calls answer with the same
+				fmt.Fprintf(cmd.ErrOrStderr(), "sallyport: %s: %s\n", errNoToken, err) // the client shows its server's stderr; calls answer with the same
 			}
 			return s.serve(cmd.Context(), cmd.InOrStdin())
 		},
@@ -41,6 +46,8 @@ func newStdio() *cobra.Command {
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file with the agent's token, read again when it changes (or SALLYPORT_TOKEN_FILE, SALLYPORT_TOKEN)")
 	return cmd
 }
+
+var errNoToken = errors.New("no token")
 
 // agentToken is where the shim's token comes from, in this order: flag, SALLYPORT_TOKEN_FILE, SALLYPORT_TOKEN.
 func agentToken(file string) func() (string, error) {
@@ -54,7 +61,7 @@ func agentToken(file string) func() (string, error) {
 		if t := strings.TrimSpace(os.Getenv("SALLYPORT_TOKEN")); t != "" {
 			return t, nil
 		}
-		return "", errors.New("no token: set --token-file, SALLYPORT_TOKEN_FILE or SALLYPORT_TOKEN")
+		return "", errors.New("set --token-file, SALLYPORT_TOKEN_FILE or SALLYPORT_TOKEN")
 	}
 }
 
@@ -90,7 +97,8 @@ type message struct {
 	} `json:"result"`
 }
 
-// serve forwards until standard input ends or ctx does; then it cancels what is in flight and waits for it.
+// serve forwards until standard input ends or ctx does; then it cancels what is in flight, at the end of input after lastAnswers,
+// and waits for it.
 func (s *shim) serve(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -120,6 +128,13 @@ func (s *shim) serve(ctx context.Context, in io.Reader) error {
 			return nil
 		case line, ok := <-scanned:
 			if !ok {
+				finished := make(chan struct{})
+				go func() { wg.Wait(); close(finished) }() // serve waits for the same, so it does not outlive it
+				select {
+				case <-finished:
+				case <-ctx.Done():
+				case <-time.After(lastAnswers):
+				}
 				return lines.Err()
 			}
 			var m message
@@ -177,8 +192,12 @@ func (s *shim) forward(ctx context.Context, line []byte, m message) {
 		}
 		return // the client gave up: it expects no answer
 	}
-	if err != nil {
-		s.refuse(m, err.Error())
+	switch {
+	case errors.Is(err, errNoToken):
+		s.refuse(m, "unauthenticated", err.Error())
+		return
+	case err != nil:
+		s.refuse(m, "unavailable", err.Error())
 		return
 	}
 	defer resp.Body.Close()
@@ -188,7 +207,7 @@ func (s *shim) forward(ctx context.Context, line []byte, m message) {
 func (s *shim) post(ctx context.Context, line []byte, m message) (*http.Response, error) {
 	token, err := s.token()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNoToken, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.endpoint, bytes.NewReader(line))
 	if err != nil {
@@ -230,12 +249,24 @@ func (s *shim) relay(resp *http.Response, m message) {
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxMessage))
-	if err != nil || !json.Valid(body) || !bytes.Contains(body, []byte(`"jsonrpc"`)) {
-		s.refuse(m, fmt.Sprintf("the gateway answered %s", resp.Status))
+	if err == nil && s.seen(body, m) {
+		s.write(body)
 		return
 	}
-	s.seen(body, m)
-	s.write(body)
+	// Not an answer to m: a proxy's page, or a refusal before the message was read, whose id is null. The client waits for its own id.
+	code, why := "unavailable", "the gateway answered "+resp.Status
+	if resp.StatusCode == http.StatusUnauthorized {
+		code = "unauthenticated"
+	}
+	var refusal struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &refusal) == nil && refusal.Error.Message != "" {
+		why += ": " + visible(refusal.Error.Message, false)
+	}
+	s.refuse(m, code, why)
 }
 
 func (s *shim) relayEvents(body io.Reader, m message) {
@@ -256,7 +287,7 @@ func (s *shim) relayEvents(body io.Reader, m message) {
 		}
 	}
 	if !answered {
-		s.refuse(m, "the connection to the gateway was lost before it answered")
+		s.refuse(m, "unavailable", "the connection to the gateway was lost before it answered")
 	}
 }
 
@@ -275,12 +306,12 @@ func (s *shim) seen(body []byte, m message) bool {
 }
 
 // refuse answers m when the gateway could not: a tool call with an error result, which models read, anything else with a
-// JSON-RPC error. Notifications get nothing.
-func (s *shim) refuse(m message, why string) {
+// JSON-RPC error. Notifications get nothing. code is one of the gateway's error codes.
+func (s *shim) refuse(m message, code, why string) {
 	switch {
 	case m.ID == nil:
 	case m.Method == "tools/call":
-		text := "unavailable: " + why + ". Nothing was executed by this shim; tell the user to check the gateway and the token."
+		text := code + ": " + why + ". Nothing was executed by this shim; tell the user to check the gateway and the token."
 		result := map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": text}}}
 		if m.Params.Meta.Version != "" {
 			result["resultType"] = "complete"

@@ -112,7 +112,7 @@ func (c *adminClient) lines(cmd *cobra.Command, path string, fn func(raw []byte,
 func newAuditSearch(flags *adminFlags) *cobra.Command {
 	var f auditFilter
 	cmd := &cobra.Command{
-		Use: "search [QUERY]", Short: "Find entries by words of the statement, target, table or person, and by facets", Args: cobra.MaximumNArgs(1),
+		Use: "search [WORD...]", Short: "Find entries by words of the statement, target, table or person, and by facets", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err

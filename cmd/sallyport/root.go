@@ -81,7 +81,37 @@ func newRoot() *cobra.Command {
 		return &cliError{code: exitUsage, err: err, hints: []string{cmd.CommandPath() + " --help lists the flags"}}
 	})
 	root.AddCommand(newServe(), newStdio(), newApprovals(), newAudit(), newConfig(), newDemo(), newParseWorker(), newVersion())
+	refuseStrayArguments(root)
 	return root
+}
+
+// refuseStrayArguments makes every command exit with 2 on arguments it does not take, and with the commands there are on a
+// sub-command that does not exist: cobra would print the help and succeed.
+func refuseStrayArguments(cmd *cobra.Command) {
+	check := cmd.Args
+	if !cmd.Runnable() {
+		check = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("there is no command %q in %s", args[0], cmd.CommandPath())
+			}
+			return nil
+		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		err := check(cmd, args)
+		var cli *cliError
+		if err == nil || errors.As(err, &cli) {
+			return err
+		}
+		return &cliError{code: exitUsage, err: err, hints: []string{cmd.CommandPath() + " --help says what it takes"}}
+	}
+	for _, sub := range cmd.Commands() {
+		refuseStrayArguments(sub)
+	}
 }
 
 // exactArgs is cobra.ExactArgs with an error that names what is missing.

@@ -66,7 +66,7 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	defer cancel()
 	out := newStream(w, c.message.id, c.message.progressToken)
 	done := make(chan mcp.JSONRPCMessage, 1)
-	go func() { done <- s.dispatch(ctx, c) }()
+	s.workers.run(func() { done <- s.dispatch(ctx, c) })
 
 	silence := time.NewTimer(s.cfg.Heartbeat)
 	defer silence.Stop()

@@ -89,6 +89,7 @@ type Server struct {
 	tools     map[string]tool      // by name; read-only after New
 	inHeaders map[string]*mcp.Tool // tools with parameters that are mirrored in headers; read-only after New
 	flights   *flights
+	workers   *workers
 	metadata  resource
 	origins   map[string]bool // allowed, normalised; read-only after New
 	host      string          // of ResourceURL, without port
@@ -123,7 +124,7 @@ func newServer(cfg Config, core *server.MCPServer, tools []tool) (*Server, error
 	}
 	s := &Server{
 		cfg: cfg, core: core, tools: map[string]tool{}, inHeaders: map[string]*mcp.Tool{}, origins: map[string]bool{originOf(u): true},
-		host: strings.ToLower(u.Hostname()), flights: newFlights(cfg.MaxInFlight, cfg.MaxInFlightPerPrincipal), metadata: newResource(u, &cfg),
+		host: strings.ToLower(u.Hostname()), flights: newFlights(cfg.MaxInFlight, cfg.MaxInFlightPerPrincipal), workers: newWorkers(workerIdle), metadata: newResource(u, &cfg),
 	}
 	for _, t := range tools {
 		s.tools[t.name] = t.prepared()
@@ -197,6 +198,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 // nothing runs when it returns. It returns ctx's error if it had to cancel.
 func (s *Server) Shutdown(ctx context.Context) error {
 	idle := s.flights.stop()
+	defer s.workers.close()
 	select {
 	case <-idle:
 		return nil

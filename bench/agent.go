@@ -60,11 +60,16 @@ func (a *agent) call(ctx context.Context, tool string, args any, use func(body [
 	return use(body.Bytes())
 }
 
+// query asks the target whose limits are ordinary ones.
 func (a *agent) query(ctx context.Context, sql string, use func([]byte) error) error {
+	return a.queryOn(ctx, "bench", sql, use)
+}
+
+func (a *agent) queryOn(ctx context.Context, target, sql string, use func([]byte) error) error {
 	return a.call(ctx, "query", struct {
 		Target string `json:"target"`
 		SQL    string `json:"sql"`
-	}{"bench", sql}, use)
+	}{target, sql}, use)
 }
 
 // complete is a use that checks that an answer to query is whole: a result that was cut would be fast.

@@ -23,14 +23,14 @@ func (r *report) measureMemory(ctx context.Context, w *world) error {
 		agent *agent
 		child *child
 	}{{wayOff, w.offline, w.off}, {wayGoverned, w.agent, w.gateway}} {
-		if err := v.agent.query(ctx, "SELECT id FROM customers WHERE id = 1", complete(1)); err != nil {
+		if err := v.agent.queryOn(ctx, "bulk", "SELECT id FROM customers WHERE id = 1", complete(1)); err != nil {
 			return err
 		}
 		m := &memoryResult{Way: v.name, Before: v.child.memory("VmRSS"), Growth: -1}
 		counted := v.child.resetPeak() == nil
 		for range 3 {
 			begun := time.Now()
-			err := v.agent.query(ctx, "SELECT * FROM customers", func(body []byte) error {
+			err := v.agent.queryOn(ctx, "bulk", "SELECT * FROM customers", func(body []byte) error {
 				m.ReplySize = int64(len(body))
 				if !bytes.HasPrefix(body[bytes.Index(body, []byte(`"structuredContent":`)):], []byte(`"structuredContent":{"status":"ok"`)) {
 					return errors.New("the large result was cut")

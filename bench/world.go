@@ -131,7 +131,7 @@ func (w *world) startGateway(ctx context.Context, program string, issuer *deviss
 	err = template.Must(template.New("").Parse(gatewayYAML)).Execute(&yaml, map[string]any{
 		"Host": w.host, "KeyFile": filepath.Join(w.dir, "key"), "API": w.api,
 		"Listen": listen, "Metrics": metrics, "Issuer": issuer.URL(), "State": filepath.Join(w.dir, "state"), "PasswordFile": secret,
-		"Database": net.JoinHostPort("127.0.0.1", strconv.Itoa(int(conf.Port))) + "/bench", "Connections": callers, "Teams": make([]int, scopes-2),
+		"Database": net.JoinHostPort("127.0.0.1", strconv.Itoa(int(conf.Port))) + "/bench", "Connections": callers, "Teams": make([]int, scopes-3),
 	})
 	if err != nil {
 		return err

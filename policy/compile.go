@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -13,23 +12,24 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
 
-//go:embed rego/base.rego rego/coverage.rego rego/facts.rego rego/risk.rego rego/points.json
+//go:embed rego/base.rego rego/coverage.rego rego/facts.rego rego/points.json
 var embedded embed.FS
 
 const decisionQuery = "data.sallyport.base.decision"
 
-// modules is what decides: Rego by file name, and the rating of risks (points.json).
+// modules is what decides: Rego by file name, and the rating of risks.
 type modules struct {
 	rego   map[string]string
-	points map[string]any
+	points []byte // points.json
+	// blind modules are not shown who calls, when, and under which id; see inputValue. Decisions of others are never remembered.
+	blind bool
 }
 
 // baseModules are the embedded ones.
 func baseModules() (modules, error) {
-	m := modules{rego: map[string]string{}}
+	m := modules{rego: map[string]string{}, blind: true}
 	files, err := fs.Glob(embedded, "rego/*.rego")
 	if err != nil {
 		return m, err
@@ -41,16 +41,8 @@ func baseModules() (modules, error) {
 		}
 		m.rego[name] = string(src)
 	}
-	points, err := embedded.ReadFile("rego/points.json")
-	if err != nil {
-		return m, err
-	}
-	t, err := readTable(points)
-	if err != nil {
-		return m, err
-	}
-	m.points = t.document()
-	return m, nil
+	m.points, err = embedded.ReadFile("rego/points.json")
+	return m, err
 }
 
 // builtins are the functions a module may call: pure, and none takes a pattern. Everything else (http.send, net.*, opa.runtime,
@@ -91,63 +83,20 @@ func compile(sources map[string]string) (*ast.Compiler, error) {
 }
 
 // prepare compiles once. Errors of built-in functions are errors: without that, a rule that fails is a rule that does not hold,
-// and "not too_many" allows.
-func prepare(ctx context.Context, sources map[string]string, doc map[string]any) (rego.PreparedEvalQuery, error) {
+// and "not too_many" allows. The value is not turned into Go's types: decode reads the term.
+func prepare(ctx context.Context, sources map[string]string) (rego.PreparedEvalQuery, error) {
 	c, err := compile(sources)
 	if err != nil {
 		return rego.PreparedEvalQuery{}, err
 	}
-	if doc, err = plain(doc); err != nil {
-		return rego.PreparedEvalQuery{}, err
-	}
-	store := inmem.NewFromObjectWithOpts(doc, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
-	return rego.New(rego.Query(decisionQuery), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
+	asTerm := func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }
+	return rego.New(rego.Query(decisionQuery), rego.Compiler(c), rego.StrictBuiltinErrors(true), rego.GenerateJSON(asTerm)).PrepareForEval(ctx)
 }
 
-// document is the data the modules decide over.
-func document(cfg Config, points map[string]any) map[string]any {
-	scopes := map[string]any{}
-	for _, s := range cfg.Scopes {
-		scopes[s.Name] = scopeDocument(s)
-	}
-	return map[string]any{"sallyport": map[string]any{"scopes": scopes, "points": points}}
-}
-
-// plain is doc in JSON's own types: the store would turn some Go types (a nil pointer) into a panic.
-func plain(doc map[string]any) (out map[string]any, err error) {
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	err = dec.Decode(&out)
-	return out, err
-}
-
-// scopeDocument is one scope without who it is for and where: those are looked up before.
-func scopeDocument(s Scope) map[string]any {
-	rules := []any{}
-	for _, d := range s.Deny {
-		r := map[string]any{"name": d.Name, "reason": d.Reason} // an absent condition holds
-		if len(d.Effects) > 0 {
-			r["effects"] = d.Effects
-		}
-		if len(d.Objects) > 0 {
-			r["objects"] = newDenyPatterns(d.Objects)
-		}
-		rules = append(rules, r)
-	}
-	return map[string]any{
-		"name": s.Name, "allow": set(s.Allow), "not_understood_ask": s.NotUnderstoodAsk, "ask": s.Risk.Ask, "deny": s.Risk.Deny,
-		"limits": s.Limits, "approval": s.Approval, "rules": rules,
-		"objects": map[string]any{"unrestricted": len(s.ObjectsAllow)+len(s.ObjectsDeny) == 0, "all": len(s.ObjectsAllow) == 0, "allow": newPatterns(s.ObjectsAllow), "deny": newDenyPatterns(s.ObjectsDeny)},
-	}
-}
-
-// revision hashes everything a decision depends on beside its input.
-func revision(cfg Config, m modules, doc map[string]any) (string, error) {
-	b, err := json.Marshal([]any{cfg.Targets, cfg.Scopes, m.rego, doc}) // map keys are sorted
+// revision hashes everything a decision depends on beside its input. Of what narrows scopes it is the kinds: a Narrower is code.
+func revision(cfg Config, m modules) (string, error) {
+	narrowed := slices.Sorted(maps.Keys(cfg.Narrow))
+	b, err := json.Marshal([]any{cfg.Targets, cfg.Scopes, narrowed, m.rego, string(m.points), m.blind}) // map keys are sorted
 	if err != nil {
 		return "", err
 	}

@@ -14,7 +14,14 @@ type Config struct {
 	Scopes  []Scope
 	// EvalTimeout bounds one evaluation; reaching it is an error, and so a denial. 0 means DefaultEvalTimeout.
 	EvalTimeout time.Duration
+	// Narrow lets tools narrow scopes by patterns of their own, by kind of target ("http", "ssh").
+	Narrow map[string]Narrower
 }
+
+// Narrower says whether s covers a call on a target of its kind, as far as the tool's own patterns go: Operations, Commands, Headers,
+// CommandText, Stdin. When not, why is the sentence the caller reads. It is asked beside ObjectsAllow and ObjectsDeny, which hold anyway,
+// also about calls that were not understood. It must be a pure function, safe for concurrent use, and must not keep or change what it is given.
+type Narrower func(s Scope, objects []Object, kinds []string) (ok bool, why string)
 
 // DefaultEvalTimeout is some five hundred times what a decision costs. It is there for a runaway policy; a machine that is merely
 // busy, or a build with the race detector, must not be denied calls by it.
@@ -45,6 +52,12 @@ type Scope struct {
 	ObjectsAllow []string
 	ObjectsDeny  []string
 	Deny         []DenyRule
+	// These are for the Narrower of a kind of target, which says what they mean and when they are wrong.
+	Operations  []string // http
+	Headers     []string // http
+	Commands    []string // ssh
+	CommandText bool     // ssh
+	Stdin       bool     // ssh
 }
 
 // Who names callers. A caller matches when one of Groups or Subjects names it (any of either list) and, where Agents or
@@ -104,6 +117,9 @@ func (c Config) normalized() (Config, error) {
 			if !known[t] {
 				bad("scope %s: target %q is not configured", s.Name, t)
 			}
+		}
+		if len(s.Operations) > 0 && c.Narrow["http"] == nil || len(s.Commands) > 0 && c.Narrow["ssh"] == nil {
+			bad("scope %s: operations or commands are given, and nothing here narrows by them", s.Name) // it would allow all of them
 		}
 		if err := s.normalize(); err != nil {
 			problems = append(problems, err)

@@ -12,22 +12,22 @@ import (
 //	G1  a call that was not understood is never allowed without people; and never asked about unless the scope has people look
 //	G2  data labelled "credential" is never touched without people
 //	G3  an effect outside the scope's allow is denied
-//	    so is an object outside the scope's objects, and what a deny rule of any matching scope forbids
+//	    so is an object outside the scope's objects or what its tool says is outside, and what a deny rule of any matching scope forbids
 //
 // (That nobody approves his own call is for package approvals.) A breach becomes a denial that names the guard. A decision that
 // could not come from the configuration at all (a scope that does not match, limits that are not the scope's) is an error.
-func guard(d Decision, in Input, matching []*scope) (Decision, error) {
+func guard(d Decision, c *callFacts) (Decision, error) {
 	if err := plausible(d); err != nil {
 		return d, err
 	}
 	if d.Verdict == Deny {
 		return d, nil
 	}
-	i := slices.IndexFunc(matching, func(s *scope) bool { return s.Name == d.Scope })
+	i := slices.IndexFunc(c.scopes, func(s scopeFacts) bool { return s.Name == d.Scope })
 	if i < 0 {
 		return d, fmt.Errorf("%s under scope %q, which does not match the call", d.Verdict, d.Scope)
 	}
-	s := matching[i]
+	s := &c.scopes[i]
 	if d.Limits != s.Limits {
 		return d, fmt.Errorf("limits %+v are not those of scope %s", d.Limits, s.Name)
 	}
@@ -37,7 +37,7 @@ func guard(d Decision, in Input, matching []*scope) (Decision, error) {
 	if d.Verdict == Ask && d.Approval == nil {
 		return d, fmt.Errorf("ask without anybody to ask")
 	}
-	if id, text := breach(d, in, s, matching); id != "" {
+	if id, text := breach(d, c, s); id != "" {
 		d.Verdict, d.Rule, d.Approval = Deny, id, nil
 		d.Reasons = append([]Reason{{ID: id, Text: text}}, d.Reasons...)
 	}
@@ -49,6 +49,9 @@ func plausible(d Decision) error {
 	sum := 0
 	for _, r := range d.Reasons {
 		sum += r.Points
+		if r.ID == "" || r.Text == "" {
+			return fmt.Errorf("a reason without id or text")
+		}
 	}
 	switch {
 	case d.Verdict != Allow && d.Verdict != Ask && d.Verdict != Deny:
@@ -62,8 +65,8 @@ func plausible(d Decision) error {
 }
 
 // breach names the guard that d breaks, or "".
-func breach(d Decision, in Input, s *scope, matching []*scope) (id, text string) {
-	clear := understood(in.Plan)
+func breach(d Decision, c *callFacts, s *scopeFacts) (id, text string) {
+	in, clear := c.in, c.clear
 	agreed := d.Approval != nil && in.Approval != nil && in.Approval.State == "approved" && in.Approval.Votes >= d.Approval.Count
 	people := d.Verdict == Ask || agreed
 	switch {
@@ -73,10 +76,12 @@ func breach(d Decision, in Input, s *scope, matching []*scope) (id, text string)
 		return "guard:credential", "it touches credentials, and nobody agreed"
 	case slices.Contains(effects, in.Plan.Effect) && !slices.Contains(s.Allow, in.Plan.Effect):
 		return "guard:effect", "scope " + s.Name + " does not allow the effect " + in.Plan.Effect
-	case !s.coversObjects(in.Plan.Objects):
+	case !s.names:
 		return "guard:objects", "scope " + s.Name + " does not cover every object"
+	case s.outside != "":
+		return "guard:objects", s.outside
 	}
-	for _, m := range matching {
+	for _, m := range c.scopes {
 		for _, r := range m.rules {
 			if !clear || r.hits(in.Plan) {
 				return "deny:" + r.Name, r.Reason
@@ -96,7 +101,7 @@ func understood(p Plan) bool {
 	return p.Understood && len(p.Unknown) == 0 && effect >= 0 && !slices.ContainsFunc(p.Objects, stronger)
 }
 
-func credential(in Input) bool {
+func credential(in *Input) bool {
 	is := func(label string) bool { return strings.ToLower(label) == "credential" }
 	return slices.ContainsFunc(in.Target.Labels, is) ||
 		slices.ContainsFunc(in.Plan.Objects, func(o Object) bool { return slices.ContainsFunc(o.Labels, is) })

@@ -19,7 +19,7 @@ func hostileModule(t testing.TB, module string, scopes ...Scope) *Engine {
 	t.Helper()
 	e, err := newEngine(context.Background(), Config{
 		Targets: []TargetInfo{{Name: "orders-db"}, {Name: "dev-db"}, {Name: "bare-db"}}, Scopes: scopes, EvalTimeout: patient,
-	}, modules{rego: map[string]string{"hostile.rego": module}, points: map[string]any{}})
+	}, modules{rego: map[string]string{"hostile.rego": module}, points: must(baseModules()).points})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,7 @@ func TestFailClosed(t *testing.T) {
 		{"ask without approval", "decision := " + says("ask", "null"), "anybody to ask"},
 		{"ask somebody else", "decision := " + says("ask", strings.Replace(approvalDBA, "dba", "staff", 1)), "not that of scope"},
 		{"ask fewer", "decision := " + says("ask", strings.Replace(approvalDBA, `"count": 1`, `"count": 0`, 1)), "not that of scope"},
+		{"a reason without a text", "decision := " + edit(`"text": "trust me"`, `"text": ""`), "without id or text"},
 		{"deny without a reason", "decision := " + strings.Replace(says("deny", "null"), `[{"id": "x", "points": 0, "text": "trust me"}]`, "[]", 1), "without a reason"},
 	}
 	for _, tt := range tests {
@@ -188,7 +189,7 @@ func TestInputValueIsItsJSON(t *testing.T) {
 		in.Target.Labels, in.Plan.Unknown, in.Plan.Functions = []string{"eu"}, []string{"\"x\"\n<&>"}, []string{"lower(text)"}
 		in.Principal.Groups, in.Plan.Objects[0].Columns = []string{}, []string{"a", "b"}
 	})
-	v := inputValue(in, nil)
+	v := inputValue(&callFacts{in: &in}, false)
 	var got, want map[string]any
 	for dst, src := range map[*map[string]any]string{&got: v.String(), &want: string(must(json.Marshal(in)))} {
 		if err := json.Unmarshal([]byte(src), dst); err != nil {

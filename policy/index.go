@@ -1,8 +1,9 @@
 package policy
 
 import (
-	"slices"
 	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // index finds the scopes that are for a caller and a target. It is why a decision costs the same with 20 scopes and with 500: Rego
@@ -17,16 +18,13 @@ type scope struct {
 	groups, subjects, agents, clients map[string]bool
 	allow, deny                       patterns // of objects
 	rules                             []rule
+	term                              *ast.Term // for Rego
 }
 
 type rule struct {
 	DenyRule
 	objects patterns
-}
-
-// hasPatterns: what objects are called matters to s.
-func (s *scope) hasPatterns() bool {
-	return len(s.allow)+len(s.deny) > 0 || slices.ContainsFunc(s.rules, func(r rule) bool { return len(r.objects) > 0 })
+	term    *ast.Term // for Rego
 }
 
 // newIndex takes normalized scopes, sorted by name.
@@ -34,9 +32,10 @@ func newIndex(scopes []Scope) *index {
 	ix := &index{byTarget: map[string][]*scope{}}
 	for _, s := range scopes {
 		p := &scope{Scope: s, groups: set(s.Who.Groups), subjects: set(s.Who.Subjects), agents: set(s.Who.Agents), clients: set(s.Who.Clients),
-			allow: newPatterns(s.ObjectsAllow), deny: newDenyPatterns(s.ObjectsDeny)}
+			allow: newPatterns(s.ObjectsAllow), deny: newDenyPatterns(s.ObjectsDeny), term: scopeTerm(s)}
 		for _, d := range s.Deny {
-			p.rules = append(p.rules, rule{d, newDenyPatterns(d.Objects)})
+			objects := newDenyPatterns(d.Objects)
+			p.rules = append(p.rules, rule{d, objects, ruleTerm(d, objects)})
 		}
 		for t := range set(s.Targets) {
 			ix.byTarget[t] = append(ix.byTarget[t], p)

@@ -7,58 +7,64 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// inputValue is in as Rego sees it: the JSON of Input, with [] for a nil list, and one key more. "derived" holds what Go looked up
-// for the base module: the names of the matching scopes, of those with deny rules, and for each object of the plan the patterns that
-// would match its name (where a matching scope has patterns; without them nothing covers an object but a scope that has none).
+// inputValue is what Rego sees of a call: the JSON of Input, with [] for a nil list, and one key more, "derived", with what Go looked up
+// for the base module (see coverage.rego). It is built by hand because encoding to JSON and back costs more than the decision; a test
+// holds it against encoding/json.
 //
-// It is built by hand because encoding to JSON and back costs as much as the decision; a test holds it against encoding/json.
-func inputValue(in Input, matching []*scope) ast.Value {
-	names, ruled, patterns := make([]string, 0, len(matching)), []string(nil), false
-	for _, s := range matching {
-		names = append(names, s.Name)
-		if len(s.rules) > 0 {
-			ruled = append(ruled, s.Name)
-		}
-		patterns = patterns || s.hasPatterns()
+// Modules that are blind see no more than the base module reads: neither who calls nor when, nor the name of the call. What is not there
+// cannot have decided, which is what lets a decision be remembered.
+func inputValue(c *callFacts, blind bool) ast.Value {
+	fields := make([]field, 0, 8)
+	fields = append(fields,
+		field{"plan", planTerm(&c.in.Plan, blind)}, field{"target", targetTerm(&c.in.Target, blind)},
+		field{"approval", approvalTerm(c.in.Approval)}, field{"derived", derivedTerm(c)},
+	)
+	if !blind {
+		p, call := c.in.Principal, c.in.Call
+		fields = append(fields,
+			field{"v", ast.InternedTerm(c.in.Version)},
+			field{"call", object(field{"id", text(call.ID)}, field{"tool", text(call.Tool)}, field{"time", text(call.Time.Format(time.RFC3339Nano))})},
+			field{"principal", object(
+				field{"issuer", text(p.Issuer)}, field{"subject", text(p.Subject)}, field{"groups", texts(p.Groups)}, field{"agent", text(p.Agent)},
+				field{"client", text(p.Client)},
+			)},
+		)
 	}
-	objects, derived := make([]*ast.Term, 0, len(in.Plan.Objects)), make([]*ast.Term, 0, len(in.Plan.Objects))
-	for _, o := range in.Plan.Objects {
-		objects = append(objects, object(
-			field{"type", text(o.Type)}, field{"name", text(o.Name)}, field{"columns", texts(o.Columns)}, field{"access", text(o.Access)},
-			field{"labels", texts(o.Labels)},
-		))
-		if !patterns {
-			continue
-		}
-		derived = append(derived, object(field{"allow", texts(allowForms(o.Name))}, field{"deny", texts(denyForms(o.Name))}))
-	}
-	return object(
-		field{"v", ast.InternedTerm(in.Version)},
-		field{"call", object(field{"id", text(in.Call.ID)}, field{"tool", text(in.Call.Tool)}, field{"time", text(in.Call.Time.Format(time.RFC3339Nano))})},
-		field{"principal", object(
-			field{"issuer", text(in.Principal.Issuer)}, field{"subject", text(in.Principal.Subject)}, field{"groups", texts(in.Principal.Groups)},
-			field{"agent", text(in.Principal.Agent)}, field{"client", text(in.Principal.Client)},
-		)},
-		field{"target", object(
-			field{"name", text(in.Target.Name)}, field{"kind", text(in.Target.Kind)}, field{"environment", text(in.Target.Environment)},
-			field{"labels", texts(in.Target.Labels)},
-		)},
-		field{"plan", planTerm(in.Plan, objects)},
-		field{"approval", approvalTerm(in.Approval)},
-		field{"derived", object(field{"scopes", texts(names)}, field{"ruled", texts(ruled)}, field{"objects", ast.ArrayTerm(derived...)})},
-	).Value
+	return object(fields...).Value
 }
 
-func planTerm(p Plan, objects []*ast.Term) *ast.Term {
+func targetTerm(t *Target, blind bool) *ast.Term {
+	if blind {
+		return object(field{"labels", texts(t.Labels)})
+	}
+	return object(field{"name", text(t.Name)}, field{"kind", text(t.Kind)}, field{"environment", text(t.Environment)}, field{"labels", texts(t.Labels)})
+}
+
+func planTerm(p *Plan, blind bool) *ast.Term {
+	objects := make([]*ast.Term, len(p.Objects))
+	for i := range p.Objects {
+		o := &p.Objects[i]
+		fields := [5]field{{"name", text(o.Name)}, {"access", text(o.Access)}, {"labels", texts(o.Labels)}}
+		n := 3
+		if !blind {
+			fields[3], fields[4] = field{"type", text(o.Type)}, field{"columns", texts(o.Columns)}
+			n = 5
+		}
+		objects[i] = object(fields[:n]...)
+	}
+	fields := [9]field{
+		{"understood", ast.InternedTerm(p.Understood)}, {"unknown", texts(p.Unknown)}, {"effect", text(p.Effect)}, {"objects", ast.ArrayTerm(objects...)},
+	}
+	if blind {
+		return object(fields[:4]...)
+	}
 	rows := ast.InternedNullTerm
 	if p.Rows != nil {
 		rows = object(field{"exact", whole(p.Rows.Exact)}, field{"table", whole(p.Rows.Table)})
 	}
-	return object(
-		field{"understood", ast.InternedTerm(p.Understood)}, field{"unknown", texts(p.Unknown)}, field{"effect", text(p.Effect)},
-		field{"kinds", texts(p.Kinds)}, field{"objects", ast.ArrayTerm(objects...)}, field{"functions", texts(p.Functions)},
-		field{"bounded", ast.InternedTerm(p.Bounded)}, field{"reversible", ast.InternedTerm(p.Reversible)}, field{"rows", rows},
-	)
+	fields[4], fields[5], fields[6] = field{"kinds", texts(p.Kinds)}, field{"functions", texts(p.Functions)}, field{"bounded", ast.InternedTerm(p.Bounded)}
+	fields[7], fields[8] = field{"reversible", ast.InternedTerm(p.Reversible)}, field{"rows", rows}
+	return object(fields[:]...)
 }
 
 func approvalTerm(a *Approval) *ast.Term {
@@ -68,19 +74,90 @@ func approvalTerm(a *Approval) *ast.Term {
 	return object(field{"state", text(a.State)}, field{"votes", ast.InternedTerm(a.Votes)})
 }
 
+func derivedTerm(c *callFacts) *ast.Term {
+	scopes := make([]*ast.Term, len(c.scopes))
+	last, lastTerm := c.risk, riskTerm(&c.risk)
+	refusal := lastTerm
+	var rules, forms []*ast.Term
+	named := false
+	for i := range c.scopes {
+		s := &c.scopes[i]
+		if s.risk != last {
+			last, lastTerm = s.risk, riskTerm(&s.risk)
+		}
+		fields := [4]field{{"scope", s.term}, {"objects", ast.InternedTerm(s.covers())}, {"risk", lastTerm}}
+		n := 3
+		if s.outside != "" {
+			fields[3] = field{"outside", text(s.outside)}
+			n = 4
+		}
+		scopes[i] = object(fields[:n]...)
+		for _, r := range s.rules {
+			rules, named = append(rules, r.term), named || len(r.objects) > 0
+		}
+	}
+	if named {
+		for i := range c.in.Plan.Objects {
+			forms = append(forms, texts(denyForms(c.in.Plan.Objects[i].Name)))
+		}
+	}
+	return object(field{"scopes", ast.ArrayTerm(scopes...)}, field{"rules", ast.ArrayTerm(rules...)}, field{"objects", ast.ArrayTerm(forms...)}, field{"risk", refusal})
+}
+
+func riskTerm(r *risk) *ast.Term {
+	reasons := make([]*ast.Term, 0, len(r.reasons))
+	for _, c := range r.reasons {
+		if c != nil {
+			reasons = append(reasons, c.term)
+		}
+	}
+	return object(field{"score", ast.InternedTerm(r.score)}, field{"reasons", ast.ArrayTerm(reasons...)})
+}
+
+// scopeTerm is one scope without who it is for and where (those are looked up before) and without what its objects are called.
+func scopeTerm(s Scope) *ast.Term {
+	approval := ast.InternedNullTerm
+	if a := s.Approval; a != nil {
+		approval = object(field{"from", texts(a.From)}, field{"count", ast.InternedTerm(a.Count)}, field{"within_s", ast.InternedTerm(a.WithinS)},
+			field{"assurance", text(a.Assurance)})
+	}
+	return object(
+		field{"name", text(s.Name)}, field{"allow", flags(s.Allow)}, field{"not_understood_ask", ast.InternedTerm(s.NotUnderstoodAsk)},
+		field{"ask", ast.InternedTerm(s.Risk.Ask)}, field{"deny", ast.InternedTerm(s.Risk.Deny)}, field{"approval", approval},
+		field{"limits", object(field{"rows", ast.InternedTerm(s.Limits.Rows)}, field{"bytes", ast.InternedTerm(s.Limits.Bytes)},
+			field{"time_ms", ast.InternedTerm(s.Limits.TimeMS)}, field{"affected_rows", ast.InternedTerm(s.Limits.AffectedRows)})},
+	)
+}
+
+// ruleTerm leaves out the conditions that are not given: an absent condition holds.
+func ruleTerm(d DenyRule, objects patterns) *ast.Term {
+	fields := []field{{"name", text(d.Name)}, {"reason", text(d.Reason)}}
+	if len(d.Effects) > 0 {
+		fields = append(fields, field{"effects", texts(d.Effects)})
+	}
+	if len(objects) > 0 {
+		var spellings []string
+		for p := range objects {
+			spellings = append(spellings, p)
+		}
+		fields = append(fields, field{"objects", flags(spellings)})
+	}
+	return object(fields...)
+}
+
 type field struct {
 	key   string
 	value *ast.Term
 }
 
 func object(fields ...field) *ast.Term {
-	pairs := make([][2]*ast.Term, 0, len(fields))
-	for _, f := range fields {
+	pairs := make([][2]*ast.Term, len(fields))
+	for i, f := range fields {
 		key, ok := keys[f.key]
 		if !ok {
 			key = ast.StringTerm(f.key)
 		}
-		pairs = append(pairs, [2]*ast.Term{key, f.value})
+		pairs[i] = [2]*ast.Term{key, f.value}
 	}
 	return ast.ObjectTerm(pairs...)
 }
@@ -90,7 +167,8 @@ var keys = func() map[string]*ast.Term {
 	m := map[string]*ast.Term{}
 	for _, k := range strings.Fields(`v call id tool time principal issuer subject groups agent client target name kind environment labels plan understood
 		unknown effect kinds objects type columns access functions bounded reversible rows exact table approval state votes
-		derived scopes ruled allow deny`) {
+		derived scopes scope rules outside risk score reasons points text allow not_understood_ask ask deny limits bytes time_ms affected_rows
+		from count within_s assurance verdict rule reason effects`) {
 		m[k] = ast.StringTerm(k)
 	}
 	return m
@@ -101,9 +179,21 @@ func text(s string) *ast.Term { return ast.InternedTerm(s) }
 func whole(n int64) *ast.Term { return ast.NewTerm(ast.Number(jsonNumber(n))) }
 
 func texts(list []string) *ast.Term {
-	terms := make([]*ast.Term, 0, len(list))
-	for _, s := range list {
-		terms = append(terms, text(s))
+	if len(list) == 0 {
+		return ast.InternedEmptyArray
+	}
+	terms := make([]*ast.Term, len(list))
+	for i, s := range list {
+		terms[i] = text(s)
 	}
 	return ast.ArrayTerm(terms...)
+}
+
+// flags is an object with true for each of list: a look-up costs the same however long it is.
+func flags(list []string) *ast.Term {
+	fields := make([]field, len(list))
+	for i, s := range list {
+		fields[i] = field{s, ast.InternedTerm(true)}
+	}
+	return object(fields...)
 }

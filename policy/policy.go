@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 )
 
@@ -14,8 +16,12 @@ import (
 // changes after New; a new configuration is a new Engine. Safe for concurrent use.
 type Engine struct {
 	scopes   *index
-	targets  []TargetInfo // sorted by name
+	targets  []TargetInfo        // sorted by name
+	kinds    map[string]string   // of targets, by name
+	narrow   map[string]Narrower // by kind
+	ratings  *ratings
 	query    rego.PreparedEvalQuery
+	blind    bool // the modules do not see who calls and when
 	timeout  time.Duration
 	revision string
 }
@@ -35,12 +41,17 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	doc := document(cfg, modules.points)
-	e := &Engine{scopes: newIndex(cfg.Scopes), targets: cfg.Targets, timeout: cfg.EvalTimeout}
-	if e.query, err = prepare(ctx, modules.rego, doc); err != nil {
+	e := &Engine{scopes: newIndex(cfg.Scopes), targets: cfg.Targets, kinds: map[string]string{}, narrow: maps.Clone(cfg.Narrow), timeout: cfg.EvalTimeout, blind: modules.blind}
+	for _, t := range cfg.Targets {
+		e.kinds[t.Name] = t.Kind
+	}
+	if e.ratings, err = readRatings(modules.points); err != nil {
+		return nil, err
+	}
+	if e.query, err = prepare(ctx, modules.rego); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	if e.revision, err = revision(cfg, modules, doc); err != nil {
+	if e.revision, err = revision(cfg, modules); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	return e, nil
@@ -65,8 +76,8 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	if in.Version != 1 {
 		return Decision{}, fmt.Errorf("policy: input has version %d, this engine knows 1", in.Version)
 	}
-	matching := e.scopes.matching(in.Principal, in.Target.Name)
-	value, err := e.eval(ctx, in, matching)
+	facts := e.facts(&in)
+	value, err := e.eval(ctx, inputValue(&facts, e.blind))
 	if err != nil {
 		return Decision{}, fmt.Errorf("policy: decide call %s: %w", in.Call.ID, err)
 	}
@@ -74,27 +85,27 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	if err != nil {
 		return Decision{}, fmt.Errorf("policy: decision about call %s: %w", in.Call.ID, err)
 	}
-	if d, err = guard(d, in, matching); err != nil {
+	if d, err = guard(d, &facts); err != nil {
 		return Decision{}, fmt.Errorf("policy: decision about call %s: %w", in.Call.ID, err)
 	}
-	d.Reasons = slices.DeleteFunc(d.Reasons, func(r Reason) bool { return r.Points == 0 && r.Text == "" }) // ratings that count nothing
 	slices.SortStableFunc(d.Reasons, inOrder)
 	d.Revision = e.revision
 	return d, nil
 }
 
-// eval runs the base module. Anything but exactly one value is an error.
-func (e *Engine) eval(ctx context.Context, in Input, matching []*scope) (any, error) {
+// eval runs the modules. Anything but exactly one value is an error.
+func (e *Engine) eval(ctx context.Context, input ast.Value) (*ast.Term, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	results, err := e.query.Eval(ctx, rego.EvalParsedInput(inputValue(in, matching)))
+	results, err := e.query.Eval(ctx, rego.EvalParsedInput(input))
 	if err != nil {
 		return nil, err
 	}
 	if len(results) != 1 || len(results[0].Expressions) != 1 {
 		return nil, fmt.Errorf("%d results instead of one", len(results))
 	}
-	return results[0].Expressions[0].Value, nil
+	value, _ := results[0].Expressions[0].Value.(*ast.Term)
+	return value, nil
 }
 
 // inOrder puts the sentences behind the verdict first, as they came, then the contributions, the heaviest first.

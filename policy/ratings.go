@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // table is rego/points.json: what each named contribution to the score costs, and its sentence.
@@ -43,64 +45,87 @@ type share struct {
 	From    int64 `json:"from"`
 }
 
-func readTable(src []byte) (*table, error) {
-	t := &table{}
+// contribution is a rating as the reason people read, and the same as Rego sees it. Both are made once and never change. Nil counts
+// nothing and has no sentence.
+type contribution struct {
+	Reason
+	term *ast.Term
+}
+
+// ratings is the table with every rating spelled out.
+type ratings struct {
+	table                        table
+	notUnderstood, unrated       *contribution
+	effects, kinds, environments map[string]*contribution
+	reads, changes               labelRatings
+	rows                         []*contribution // by the table's steps
+	moreRows, rowsUnknown, share *contribution
+	unbounded, irreversible      *contribution
+	unratedEnv                   *contribution
+}
+
+// labelRatings rates what is touched by its label; other is for every label without a rating.
+type labelRatings struct {
+	rated map[string]*contribution
+	other *contribution
+}
+
+func readRatings(src []byte) (*ratings, error) {
+	var t table
 	dec := json.NewDecoder(bytes.NewReader(src))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(t); err != nil {
+	if err := dec.Decode(&t); err != nil {
 		return nil, fmt.Errorf("policy: rego/points.json: %w", err)
 	}
-	return t, nil
-}
-
-// document spells the table out for Rego, where every rating is one complete reason. What counts nothing has no text, and is
-// dropped from the reasons afterwards.
-func (t *table) document() map[string]any {
-	steps := []any{}
+	r := &ratings{
+		table: t, notUnderstood: t.NotUnderstood.as("not-understood"), unrated: t.Unrated.as("unrated"),
+		effects:      named(t.Effects, func(name string) string { return "effect:" + name }),
+		kinds:        named(t.Kinds, func(name string) string { return "kind:" + name }),
+		environments: named(t.Environments, func(string) string { return "environment" }),
+		reads:        t.labels("touches", 5), changes: t.labels("changes", 6), // a fifth more for a change
+		moreRows: t.MoreRows.as("rows"), rowsUnknown: t.RowsUnknown.as("rows"), share: t.Share.as("rows"),
+		unbounded: t.Unbounded.as("unbounded"), irreversible: t.Irreversible.as("irreversible"), unratedEnv: t.UnratedEnv.as("environment"),
+	}
+	r.environments[""] = r.environments["production"]
 	for _, s := range t.Rows {
-		steps = append(steps, map[string]any{"to": s.To, "rating": reason("rows", s.Points, fmt.Sprintf("changes at most %d rows", s.To))})
+		r.rows = append(r.rows, newContribution("rows", s.Points, fmt.Sprintf("changes at most %d rows", s.To)))
 	}
-	environments := named(t.Environments, func(string) string { return "environment" })
-	environments[""] = environments["production"]
-	return map[string]any{
-		"none":           reason("none", 0, ""),
-		"not_understood": t.NotUnderstood.reason("not-understood"),
-		"effects":        named(t.Effects, func(name string) string { return "effect:" + name }),
-		"kinds":          named(t.Kinds, func(name string) string { return "kind:" + name }),
-		"unrated":        t.Unrated.reason("unrated"),
-		"adds_only":      t.AddsOnly, "never_bound": t.NeverBound,
-		"touched":      map[string]any{"read": t.labels("touches", 5), "write": t.labels("changes", 6)},
-		"rows":         steps,
-		"more_rows":    t.MoreRows.reason("rows"),
-		"rows_unknown": t.RowsUnknown.reason("rows"),
-		"share":        map[string]any{"percent": t.Share.Percent, "from": t.Share.From, "rating": t.Share.reason("rows")},
-		"unbounded":    t.Unbounded.reason("unbounded"), "irreversible": t.Irreversible.reason("irreversible"),
-		"environments": environments, "unrated_environment": t.UnratedEnv.reason("environment"),
-	}
+	return r, nil
 }
 
-// labels with fifths/5 of their points, rounded up. "other" stands for every label that has no rating.
-func (t *table) labels(verb string, fifths int) map[string]any {
-	out := map[string]any{"other": reason("label:other", (t.UnratedLabel*fifths+4)/5, verb+" labelled data")}
+// labels with fifths/5 of their points, rounded up.
+func (t *table) labels(verb string, fifths int) labelRatings {
+	l := labelRatings{rated: map[string]*contribution{}, other: newContribution("label:other", (t.UnratedLabel*fifths+4)/5, verb+" labelled data")}
 	for name, points := range t.Labels {
-		out[name] = reason("label:"+name, (points*fifths+4)/5, verb+" "+name+" data")
+		l.rated[name] = newContribution("label:"+name, (points*fifths+4)/5, verb+" "+name+" data")
+	}
+	return l
+}
+
+func (r rating) as(id string) *contribution { return newContribution(id, r.Points, r.Text) }
+
+func named(table map[string]rating, id func(name string) string) map[string]*contribution {
+	out := make(map[string]*contribution, len(table))
+	for name, r := range table {
+		out[name] = r.as(id(name))
 	}
 	return out
 }
 
-func (r rating) reason(id string) map[string]any { return reason(id, r.Points, r.Text) }
-
-func named(ratings map[string]rating, id func(name string) string) map[string]any {
-	out := map[string]any{}
-	for name, r := range ratings {
-		out[name] = r.reason(id(name))
-	}
-	return out
-}
-
-func reason(id string, points int, text string) map[string]any {
+func newContribution(id string, points int, text string) *contribution {
 	if points == 0 {
-		return map[string]any{"id": id, "points": 0, "text": ""}
+		return nil
 	}
-	return map[string]any{"id": id, "points": points, "text": fmt.Sprintf("%s: +%d", text, points)}
+	return spelledOut(Reason{id, points, fmt.Sprintf("%s: +%d", text, points)})
+}
+
+func spelledOut(r Reason) *contribution {
+	return &contribution{r, object(field{"id", text(r.ID)}, field{"points", ast.InternedTerm(r.Points)}, field{"text", text(r.Text)})}
+}
+
+func (c *contribution) points() int {
+	if c == nil {
+		return 0
+	}
+	return c.Reason.Points
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/tester"
 )
 
-// TestRego runs rego/*_test.rego as "opa test" does, over the shipped table of points.
+// TestRego runs rego/*_test.rego as "opa test" does, without the Go around it.
 func TestRego(t *testing.T) {
 	base, err := baseModules()
 	if err != nil {
@@ -35,11 +35,7 @@ func TestRego(t *testing.T) {
 		}
 	}
 	ctx := context.Background()
-	doc, err := plain(document(Config{}, base.points))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := inmem.NewFromObject(doc)
+	store := inmem.New()
 	err = storage.Txn(ctx, store, storage.TransactionParams{}, func(txn storage.Transaction) error {
 		results, err := tester.NewRunner().SetStore(store).SetModules(parsed).RaiseBuiltinErrors(true).RunTests(ctx, txn)
 		if err != nil {
@@ -51,7 +47,7 @@ func TestRego(t *testing.T) {
 				t.Errorf("%s %s: %v %s", r.Location, r.Name, r.Error, r.Output)
 			}
 		}
-		if n < 30 {
+		if n < 18 {
 			t.Errorf("only %d tests ran", n)
 		}
 		return nil

@@ -3,120 +3,117 @@
 #  1. a deny rule of a matching scope hits: deny
 #  2. the call was not understood and no scope has people look at such calls: deny
 #  3. it was not understood, and so a deny rule cannot be ruled out: deny
-#  4. no single scope covers the call: deny
-#  5. the best covering scope decides: allow before ask before deny, then fewer approvers, then by name
+#  4. some covering scope allows it: allow, under the first by name
+#  5. some covering scope has people asked: ask (or allow, when they agreed), under the one that needs fewest, then the first by name
+#  6. some scope covers it: deny
+#  7. no single scope covers it: deny
 #
-# Everything is checked again in Go; see guard.go.
+# The places of the scopes in input.derived.scopes are in the order of their names. How risky the call is was summed up before, in Go.
+# Everything is checked again there; see guard.go.
 package sallyport.base
 
 import data.sallyport.coverage
 import data.sallyport.facts
-import data.sallyport.risk
 
-decision := refusal(concat("", ["deny:", rule.name]), [said(concat("", ["deny:", rule.name]), rule.reason)]) if {
+decision := refusal(deny_id(rule), [said(deny_id(rule), rule.reason)]) if {
 	rule := min(coverage.denials)
 } else := refusal("guard:not-understood", [not_understood]) if {
 	not facts.understood
 	not someone_looks
-} else := refusal(concat("", ["deny:", rule.name]), [not_understood, said(
-	concat("", ["deny:", rule.name]),
+} else := refusal(deny_id(rule), [not_understood, said(
+	deny_id(rule),
 	concat("", ["it cannot be ruled out that this holds: ", rule.reason]),
 )]) if {
+	not facts.understood
 	rule := min(coverage.doubts)
-} else := refusal(uncovered.id, [uncovered]) if {
-	count(coverage.covering) == 0
-} else := {
-	"verdict": answer.verdict, "scope": scope.name, "rule": answer.rule, "approval": answer.approval,
-	"score": score, "reasons": array.concat(answer.reasons, risk.explain(ratings)), "limits": scope.limits,
-} if {
-	[rank, _, name, score, ratings] := min(ranked)
-	scope := data.sallyport.scopes[name]
-	answer := answers(rank, scope, score)
-}
+} else := answer(s, "allow", "score", null, []) if {
+	s := input.derived.scopes[min(allowed)]
+} else := approved_or_asked(s, causes(s)) if {
+	s := input.derived.scopes[min(asked)[1]]
+} else := denied(input.derived.scopes[min(coverage.covering)]) if {
+	count(coverage.covering) > 0
+} else := refusal(uncovered[0].id, uncovered)
 
-said(id, text) := {"id": id, "points": 0, "text": text}
-
-not_understood := said("guard:not-understood", concat("", ["not understood: ", facts.unknown]))
-
-someone_looks if {
-	some name in input.derived.scopes
-	data.sallyport.scopes[name].not_understood_ask
-}
-
-# The sentence for a caller without a covering scope.
-uncovered := said("no-scope", "no scope of yours covers this target") if {
-	count(input.derived.scopes) == 0
-} else := said("guard:effect", concat(" ", ["no scope of yours allows here what has the effect", input.plan.effect])) if {
-	not some_effect_covered
-} else := said("no-scope", concat(" ", ["no single scope of yours covers all of:", concat(", ", sort({o.name | some o in input.plan.objects}))]))
-
-some_effect_covered if {
-	some name in input.derived.scopes
-	coverage.effect_covered(data.sallyport.scopes[name])
+answer(s, verdict, rule, approval, sentences) := {
+	"verdict": verdict, "scope": s.scope.name, "rule": rule, "approval": approval,
+	"score": s.risk.score, "reasons": array.concat(sentences, s.risk.reasons), "limits": s.scope.limits,
 }
 
 # A call that no scope covers is rated like one under a scope without a limit.
 refusal(rule, sentences) := {
 	"verdict": "deny", "scope": "", "rule": rule, "approval": null,
-	"score": risk.score(ratings), "reasons": array.concat(sentences, risk.explain(ratings)), "limits": no_limits,
-} if {
-	ratings := risk.of(0)
+	"score": input.derived.risk.score, "reasons": array.concat(sentences, input.derived.risk.reasons), "limits": no_limits,
 }
 
 no_limits := {"rows": 0, "bytes": 0, "time_ms": 0, "affected_rows": 0}
 
-# Choosing. The order of the lists in this set is the order of preference, and a scope's name ends every tie.
-ranked contains [rank, approvers(scope, rank), name, score, ratings] if {
-	some name in coverage.covering
-	scope := data.sallyport.scopes[name]
-	ratings := risk.of(scope.limits.affected_rows)
-	score := risk.score(ratings)
-	rank := rank_of(scope, score)
-}
+said(id, text) := {"id": id, "points": 0, "text": text}
 
-allowed := 0
+deny_id(rule) := concat("", ["deny:", rule.name])
 
-asked := 1
-
-denied := 2
-
-rank_of(scope, score) := denied if {
-	score >= scope.deny
-} else := allowed if {
-	score < scope.ask
-	count(guards) == 0
-} else := asked if {
-	scope.approval != null
-} else := denied
-
-approvers(scope, rank) := scope.approval.count if {
-	rank == asked
-} else := 0
-
-# Why people are asked. The guards come first: no threshold turns those off.
-causes(scope, score) := array.concat(guards, [said("score", sprintf("scope %s asks from a score of %d on", [scope.name, scope.ask])) | score >= scope.ask])
-
-guards := array.concat([not_understood | not facts.understood], [touches_credentials | facts.credential])
+not_understood := said("guard:not-understood", concat("", ["not understood: ", facts.unknown]))
 
 touches_credentials := said("guard:credential", "it touches credentials, so people must agree")
 
-answers(rank, scope, score) := {"verdict": "allow", "rule": "score", "approval": null, "reasons": []} if {
-	rank == allowed
-} else := approved_or_asked(scope, causes(scope, score)) if {
-	rank == asked
-} else := {"verdict": "deny", "rule": "score", "approval": null, "reasons": [said(
-	"threshold",
-	sprintf("the score %d is too high: scope %s refuses from %d on", [score, scope.name, scope.deny]),
-)]} if {
-	score >= scope.deny
-} else := {"verdict": "deny", "rule": "no-approvers", "approval": null, "reasons": array.concat(causes(scope, score), [said(
-	"no-approvers",
-	sprintf("people would have to agree, but scope %s names no approvers", [scope.name]),
-)])}
+someone_looks if {
+	some s in input.derived.scopes
+	s.scope.not_understood_ask
+}
 
-approved_or_asked(scope, why) := {"verdict": "allow", "rule": "approved", "approval": scope.approval, "reasons": array.concat(why, [said(
+# Nobody is asked about these. No threshold turns the guards off.
+allowed contains i if {
+	facts.understood
+	not facts.credential
+	some i in coverage.covering
+	s := input.derived.scopes[i]
+	s.risk.score < s.scope.ask
+	s.risk.score < s.scope.deny
+}
+
+# The approval of a scope that names nobody is null and has no count.
+asked contains [s.scope.approval.count, i] if {
+	some i in coverage.covering
+	s := input.derived.scopes[i]
+	s.risk.score < s.scope.deny
+}
+
+# Why people are asked, the guards first.
+causes(s) := array.concat(guards, [said("score", sprintf("scope %s asks from a score of %d on", [s.scope.name, s.scope.ask])) | s.risk.score >= s.scope.ask])
+
+guards := array.concat([not_understood | not facts.understood], [touches_credentials | facts.credential])
+
+approved_or_asked(s, why) := answer(s, "allow", "approved", s.scope.approval, array.concat(why, [said(
 	"approved",
-	sprintf("%d of %d approvers agreed", [input.approval.votes, scope.approval.count]),
-)])} if {
-	facts.approved(scope.approval)
-} else := {"verdict": "ask", "rule": why[0].id, "approval": scope.approval, "reasons": why}
+	sprintf("%d of %d approvers agreed", [input.approval.votes, s.scope.approval.count]),
+)])) if {
+	facts.approved(s.scope.approval)
+} else := answer(s, "ask", why[0].id, s.scope.approval, why)
+
+denied(s) := answer(s, "deny", "score", null, [said(
+	"threshold",
+	sprintf("the score %d is too high: scope %s refuses from %d on", [s.risk.score, s.scope.name, s.scope.deny]),
+)]) if {
+	s.risk.score >= s.scope.deny
+} else := answer(s, "deny", "no-approvers", null, array.concat(causes(s), [said(
+	"no-approvers",
+	sprintf("people would have to agree, but scope %s names no approvers", [s.scope.name]),
+)]))
+
+# The sentences for a caller without a covering scope. Where a tool narrows scopes in its own way, its reasons say more than names.
+uncovered := [said("no-scope", "no scope of yours covers this target")] if {
+	count(input.derived.scopes) == 0
+} else := [said("guard:effect", concat(" ", ["no scope of yours allows here what has the effect", input.plan.effect]))] if {
+	not some_effect_covered
+} else := [said("no-scope", why) | some why in outside] if {
+	count(outside) > 0
+} else := [said("no-scope", concat(" ", ["no single scope of yours covers all of:", concat(", ", sort({o.name | some o in input.plan.objects}))]))]
+
+some_effect_covered if {
+	some s in input.derived.scopes
+	coverage.effect_covered(s.scope)
+}
+
+outside contains s.outside if {
+	some s in input.derived.scopes
+	coverage.effect_covered(s.scope)
+}

@@ -1,62 +1,59 @@
 # Which scopes cover the call, and what forbids it. The scopes that match caller and target were looked up before (in Go, by an
-# index): input.derived.scopes holds their names, input.derived.ruled those with deny rules among them. Object names are not parsed here: input.derived.objects holds, for each object of
-# the plan, the spellings of every pattern that would cover it (allow) or hit it (deny), so that matching is a look-up.
+# index): input.derived.scopes lists them by name, each with what Go found out about it and the call:
+#
+#	scope    what the operator wrote: name, allow, not_understood_ask, ask, deny, limits, approval
+#	objects  it covers all that the call touches (names are compared in Go; they are not parsed here)
+#	outside  for a tool that narrows scopes in its own way: why the scope does not cover the call
+#	risk     score and reasons of the call within the scope's limits
+#
+# input.derived.rules are the deny rules of those scopes.
 package sallyport.coverage
 
 import data.sallyport.facts
 
-# One single scope must cover the whole call.
-covering contains name if {
-	some name in input.derived.scopes
-	scope := data.sallyport.scopes[name]
-	effect_covered(scope)
-	objects_covered(scope)
+# One single scope must cover the whole call. These are the places in the list.
+covering contains i if {
+	facts.understood
+	some i, s in input.derived.scopes
+	s.scope.allow[input.plan.effect]
+	s.objects == true
+}
+
+covering contains i if {
+	not facts.understood
+	some i, s in input.derived.scopes
+	looked_at(s.scope)
+	s.objects == true
 }
 
 # Guard: an effect outside the scope's allow is not covered. An unknown effect is in no scope's allow; a scope may still have
 # people look at it.
 effect_covered(scope) if {
+	facts.understood
 	scope.allow[input.plan.effect]
-	understood_or_looked_at(scope)
 } else if {
-	not facts.strength[input.plan.effect]
+	not facts.understood
+	looked_at(scope)
+}
+
+looked_at(scope) if {
 	scope.not_understood_ask
-}
-
-understood_or_looked_at(_) if facts.understood
-
-understood_or_looked_at(scope) if scope.not_understood_ask
-
-objects_covered(scope) if {
-	scope.objects.unrestricted
+	scope.allow[input.plan.effect]
 } else if {
-	every i, _ in input.plan.objects {
-		in_allow(scope.objects, input.derived.objects[i].allow)
-		not listed(scope.objects.deny, input.derived.objects[i].deny)
-	}
-}
-
-in_allow(objects, _) if objects.all
-
-in_allow(objects, forms) if listed(objects.allow, forms)
-
-listed(patterns, forms) if {
-	some form in forms
-	patterns[form]
+	scope.not_understood_ask
+	not facts.includes[input.plan.effect]
 }
 
 # A deny rule in any matching scope wins, whatever covers the call.
 denials contains rule if {
-	some name in input.derived.ruled
-	some rule in data.sallyport.scopes[name].rules
+	some rule in input.derived.rules
 	hits(rule)
 }
 
 # What was not understood may be what the rule forbids: the rule holds unless it can be ruled out, and here nothing can.
 doubts contains rule if {
 	not facts.understood
-	some name in input.derived.ruled
-	some rule in data.sallyport.scopes[name].rules
+	some rule in input.derived.rules
 }
 
 # An absent condition holds. A rule on an effect is about the call as a whole and about what it does to each object.
@@ -71,9 +68,11 @@ hits(rule) if {
 	effect_hit(rule, o.access)
 }
 
+# input.derived.objects holds, for each object of the plan, the spellings of every pattern that would hit it.
 hits(rule) if {
 	some i, o in input.plan.objects
-	listed(rule.objects, input.derived.objects[i].deny)
+	some form in input.derived.objects[i]
+	rule.objects[form]
 	some effect in [input.plan.effect, o.access]
 	effect_hit(rule, effect)
 }

@@ -2,18 +2,24 @@
 # value this file does not know makes the call "not understood", never harmless.
 package sallyport.facts
 
-# The effects a scope can allow, by strength. "unknown" is not one of them.
-strength := {"read": 0, "write": 1, "define": 2, "admin": 3}
+# The effects a scope can allow, and what each may do to an object: effects are ordered by strength. "unknown" is not one of them.
+includes := {
+	"read": {"read": true},
+	"write": {"read": true, "write": true},
+	"define": {"read": true, "write": true, "define": true},
+	"admin": {"read": true, "write": true, "define": true, "admin": true},
+}
 
-# Facts that contradict each other (a read that writes to an object) were not understood either.
+# Facts that contradict each other (a read that writes to an object) were not understood either. It has to be "every": with "not" an
+# access that is missing would be one that does not contradict.
 default understood := false
 
 understood if {
 	input.plan.understood == true
 	count(input.plan.unknown) == 0
-	effect := strength[input.plan.effect]
+	accesses := includes[input.plan.effect]
 	every o in input.plan.objects {
-		strength[o.access] <= effect
+		accesses[o.access]
 	}
 }
 

@@ -107,9 +107,7 @@ func (s *shim) serve(ctx context.Context, in io.Reader) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 64<<10), maxMessage)
 	scanned := make(chan []byte)
-	wg.Add(1)
-	go func() { // its end: standard input ends or ctx does; a blocked read ends with the process
-		defer wg.Done()
+	go func() { // not waited for: a blocked read of a terminal cannot be interrupted, and ends with the process
 		defer close(scanned)
 		for lines.Scan() {
 			if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
@@ -124,7 +122,6 @@ func (s *shim) serve(ctx context.Context, in io.Reader) error {
 	for {
 		select {
 		case <-ctx.Done():
-			os.Stdin.Close() // frees the reader
 			return nil
 		case line, ok := <-scanned:
 			if !ok {
@@ -138,19 +135,23 @@ func (s *shim) serve(ctx context.Context, in io.Reader) error {
 				return lines.Err()
 			}
 			var m message
-			if err := json.Unmarshal(line, &m); err != nil {
-				s.fail(nil, -32700, "not a JSON-RPC message")
+			var other *json.UnmarshalTypeError // a field of another type is for the gateway to judge
+			if err := json.Unmarshal(line, &m); err != nil && !(errors.As(err, &other) && line[0] == '{') {
+				s.fail(nil, -32700, "not a JSON-RPC message: one JSON object a line")
 				continue
 			}
 			s.cancelled(m)
+			call, done := s.begin(ctx, m)
 			if m.Method == "initialize" { // later messages need the version it negotiates
-				s.forward(ctx, line, m)
+				s.forward(call, line, m)
+				done()
 				continue
 			}
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				s.forward(ctx, line, m)
+				defer done()
+				s.forward(call, line, m)
 			}()
 		}
 	}
@@ -168,19 +169,24 @@ func (s *shim) cancelled(m message) {
 	}
 }
 
-func (s *shim) forward(ctx context.Context, line []byte, m message) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	if m.ID != nil {
-		s.mu.Lock()
-		s.calls[string(m.ID)] = stop
-		s.mu.Unlock()
-		defer func() {
-			s.mu.Lock()
-			delete(s.calls, string(m.ID))
-			s.mu.Unlock()
-		}()
+// begin registers a request before the next message is read, so that a cancellation right behind it finds it.
+func (s *shim) begin(ctx context.Context, m message) (call context.Context, done func()) {
+	call, stop := context.WithCancel(ctx)
+	if m.ID == nil {
+		return call, stop
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[string(m.ID)] = stop
+	return call, func() {
+		stop()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.calls, string(m.ID))
+	}
+}
+
+func (s *shim) forward(ctx context.Context, line []byte, m message) {
 	resp, err := s.post(ctx, line, m)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
 		resp.Body.Close() // the token may have been renewed in its file meanwhile
@@ -201,7 +207,7 @@ func (s *shim) forward(ctx context.Context, line []byte, m message) {
 		return
 	}
 	defer resp.Body.Close()
-	s.relay(resp, m)
+	s.relay(ctx, resp, m)
 }
 
 func (s *shim) post(ctx context.Context, line []byte, m message) (*http.Response, error) {
@@ -240,12 +246,12 @@ func (s *shim) post(ctx context.Context, line []byte, m message) (*http.Response
 }
 
 // relay copies the gateway's answer, one JSON object or a stream of events, to standard output, a message a line.
-func (s *shim) relay(resp *http.Response, m message) {
+func (s *shim) relay(ctx context.Context, resp *http.Response, m message) {
 	if resp.StatusCode == http.StatusAccepted {
 		return
 	}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		s.relayEvents(resp.Body, m)
+		s.relayEvents(ctx, resp.Body, m)
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxMessage))
@@ -269,7 +275,7 @@ func (s *shim) relay(resp *http.Response, m message) {
 	s.refuse(m, code, why)
 }
 
-func (s *shim) relayEvents(body io.Reader, m message) {
+func (s *shim) relayEvents(ctx context.Context, body io.Reader, m message) {
 	events := bufio.NewScanner(body)
 	events.Buffer(make([]byte, 64<<10), maxMessage)
 	var data []byte
@@ -286,7 +292,7 @@ func (s *shim) relayEvents(body io.Reader, m message) {
 			data = nil
 		}
 	}
-	if !answered {
+	if !answered && ctx.Err() == nil { // a client that gave up expects no answer
 		s.refuse(m, "unavailable", "the connection to the gateway was lost before it answered")
 	}
 }

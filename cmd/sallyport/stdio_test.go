@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sallyport/gateway"
@@ -59,14 +61,21 @@ func (s *shimmed) send(line string) {
 	}
 }
 
+// line reads one line of the shim's output.
+func (s *shimmed) line() string {
+	s.t.Helper()
+	line, err := s.out.ReadString('\n')
+	if err != nil {
+		s.t.Fatalf("%v; stderr: %s", err, s.errs.String())
+	}
+	return line
+}
+
 // ask sends a request and reads its answer, which must be one line with its id.
 func (s *shimmed) ask(id int, method, params string) rpc {
 	s.t.Helper()
 	s.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":%q,"params":%s}`, id, method, params))
-	line, err := s.out.ReadString('\n')
-	if err != nil {
-		s.t.Fatalf("%s: %v; stderr: %s", method, err, s.errs.String())
-	}
+	line := s.line()
 	answer := decode[rpc](s.t, line)
 	if string(answer.ID) != fmt.Sprint(id) {
 		s.t.Fatalf("%s: the answer is for %s, not %d: %s", method, answer.ID, id, line)
@@ -101,9 +110,14 @@ func TestStdioForwards(t *testing.T) {
 	if r := s.tool(3, "query", count); r.IsError || r.Structured == nil || r.Structured.Status != "ok" || !strings.Contains(string(r.Structured.Data), "1500") {
 		t.Fatalf("query: %+v", r)
 	}
-	s.send(`this is not JSON`)
-	if line, err := s.out.ReadString('\n'); err != nil || decode[rpc](t, line).Error == nil {
-		t.Errorf("a line that is no JSON: %s %v", line, err)
+	for _, no := range []string{`this is not JSON`, `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, `"ping"`} {
+		s.send(no)
+		if line := s.line(); decode[rpc](t, line).Error == nil {
+			t.Errorf("%s is answered with %s", no, line)
+		}
+	}
+	if a := s.ask(30, "tools/call", `{"name":7,"arguments":{}}`); a.Error == nil && !decode[toolResult](t, string(a.Result)).IsError {
+		t.Errorf("a name that is a number: %s", a.Result)
 	}
 
 	// The file now holds the token of somebody who may not see the target.
@@ -140,5 +154,63 @@ func TestStdioForwards(t *testing.T) {
 	s.in.Close()
 	if code := <-s.ended; code != exitDone {
 		t.Errorf("at the end of standard input: exit %d, %s", code, s.errs.String())
+	}
+}
+
+// TestStdioCancels: a cancelled request gets no answer, the gateway is told, and the request for approval stays.
+func TestStdioCancels(t *testing.T) {
+	w := running(t, "10m")
+	s := startShim(t, "--url", w.url, "--token-file", w.file("agent.token", w.agentToken("maria", "support")))
+	args, err := json.Marshal(refund(1042, "cancelled"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":"held","method":"tools/call","params":{"name":"query_write","arguments":%s,"_meta":{"progressToken":1}}}`, args))
+	if line := s.line(); !strings.Contains(line, "notifications/progress") || !strings.Contains(line, "waiting for approval") {
+		t.Fatalf("want to hear of the waiting, got %s", line)
+	}
+	s.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"held"}}`)
+	s.ask(2, "tools/list", `{}`) // the next line is its answer
+	eventually(t, "the gateway is told", func() bool {
+		_, metrics := w.get("http://" + w.metrics + "/metrics")
+		return strings.Contains(metrics, "sallyport_calls_in_flight 0")
+	})
+	if out := w.cliOK(w.apiToken("bob", "dba"), "approvals", "list"); !strings.Contains(out, "pending") {
+		t.Errorf("the request is gone:\n%s", out)
+	}
+	s.in.Close()
+	if code := <-s.ended; code != exitDone {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// TestStdioEndsOnASignal: also while standard input stays open.
+func TestStdioEndsOnASignal(t *testing.T) {
+	exe, err := exec.LookPath("sallyport")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, "stdio", "--url", "http://127.0.0.1:1")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, `{"jsonrpc":"2.0","id":1,"method":"ping"}`+"\n")
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // it is up, and reads
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
 	}
 }

@@ -324,3 +324,29 @@ func verifyOffline(t *testing.T, w *world) {
 		t.Errorf("verify of a directory that is not there: %d %s", code, out.String())
 	}
 }
+
+// TestHiddenMeansHidden: a target that nina may not see and one that does not exist get the same bytes, from every tool that takes a
+// target.
+func TestHiddenMeansHidden(t *testing.T) {
+	w := running(t, "200ms")
+	nina := w.agentOf("nina", "sales")
+	answer := func(tool, target string) string {
+		env := w.call(nina, tool, map[string]map[string]any{
+			"query":           {"target": target, "sql": "SELECT count(*) FROM public.orders"},
+			"query_write":     {"target": target, "sql": "DELETE FROM public.orders WHERE id = 1", "reason": "x"},
+			"describe_target": {"target": target},
+			"explain_access":  {"tool": "query", "arguments": map[string]any{"target": target, "sql": "SELECT count(*) FROM public.orders"}},
+		}[tool])
+		b, err := json.Marshal(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.NewReplacer(env.CallID, "CALL", target, "TARGET").Replace(string(b))
+	}
+	for _, tool := range []string{"query", "query_write", "describe_target", "explain_access"} {
+		hidden, missing := answer(tool, "shop"), answer(tool, "pohs")
+		if hidden != missing || !strings.Contains(hidden, "target_not_found") {
+			t.Errorf("%s: hidden\n%s\nmissing\n%s", tool, hidden, missing)
+		}
+	}
+}

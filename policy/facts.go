@@ -9,6 +9,33 @@ type callFacts struct {
 	clear  bool         // understood
 	risk   risk         // without a scope's limit
 	scopes []scopeFacts // the matching scopes, by name
+	forms  []forms      // of the objects' names; empty until they matter
+}
+
+// forms are the spellings of the patterns that cover a name, and of those that hit it.
+type forms struct{ allow, deny []string }
+
+func (c *callFacts) spelled() []forms {
+	if len(c.forms) == 0 {
+		for i := range c.in.Plan.Objects {
+			name := c.in.Plan.Objects[i].Name
+			c.forms = append(c.forms, forms{allowForms(name), denyForms(name)})
+		}
+	}
+	return c.forms
+}
+
+// namesWithin: every object of the call is covered by s, and none is denied.
+func (c *callFacts) namesWithin(s *scope) bool {
+	if len(s.allow)+len(s.deny) == 0 {
+		return true
+	}
+	for _, f := range c.spelled() {
+		if len(s.allow) > 0 && !s.allow.any(f.allow) || s.deny.any(f.deny) {
+			return false
+		}
+	}
+	return true
 }
 
 // scopeFacts is one matching scope and the call.
@@ -30,7 +57,7 @@ func (e *Engine) facts(in *Input) callFacts {
 	narrow := e.narrow[e.kinds[in.Target.Name]]
 	for i, s := range matching {
 		f := &c.scopes[i]
-		f.scope, f.names, f.risk = s, s.coversObjects(in.Plan.Objects), c.risk
+		f.scope, f.names, f.risk = s, c.namesWithin(s), c.risk
 		if s.Limits.AffectedRows > 0 {
 			f.risk = e.ratings.rate(in, c.clear, s.Limits.AffectedRows)
 		}

@@ -107,15 +107,6 @@ func credential(in *Input) bool {
 		slices.ContainsFunc(in.Plan.Objects, func(o Object) bool { return slices.ContainsFunc(o.Labels, is) })
 }
 
-func (s *scope) coversObjects(objects []Object) bool {
-	for _, o := range objects {
-		if len(s.allow) > 0 && !s.allow.any(allowForms(o.Name)) || s.deny.any(denyForms(o.Name)) {
-			return false
-		}
-	}
-	return true
-}
-
 // hits: the call has one of the rule's effects, as a whole or in what it does to an object; with objects in the rule, it touches
 // one of those.
 func (r rule) hits(p Plan) bool {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -34,11 +35,16 @@ func inputValue(c *callFacts, blind bool) ast.Value {
 }
 
 func targetTerm(t *Target, blind bool) *ast.Term {
+	if blind && len(t.Labels) == 0 {
+		return noLabels
+	}
 	if blind {
 		return object(field{"labels", texts(t.Labels)})
 	}
 	return object(field{"name", text(t.Name)}, field{"kind", text(t.Kind)}, field{"environment", text(t.Environment)}, field{"labels", texts(t.Labels)})
 }
+
+var noLabels = ast.ObjectTerm([2]*ast.Term{ast.StringTerm("labels"), ast.ArrayTerm()}) // read-only
 
 func planTerm(p *Plan, blind bool) *ast.Term {
 	objects := make([]*ast.Term, len(p.Objects))
@@ -78,7 +84,7 @@ func derivedTerm(c *callFacts) *ast.Term {
 	scopes := make([]*ast.Term, len(c.scopes))
 	last, lastTerm := c.risk, riskTerm(&c.risk)
 	refusal := lastTerm
-	var rules, forms []*ast.Term
+	var rules, spelled []*ast.Term
 	named := false
 	for i := range c.scopes {
 		s := &c.scopes[i]
@@ -97,11 +103,11 @@ func derivedTerm(c *callFacts) *ast.Term {
 		}
 	}
 	if named {
-		for i := range c.in.Plan.Objects {
-			forms = append(forms, texts(denyForms(c.in.Plan.Objects[i].Name)))
+		for _, f := range c.spelled() {
+			spelled = append(spelled, texts(f.deny))
 		}
 	}
-	return object(field{"scopes", ast.ArrayTerm(scopes...)}, field{"rules", ast.ArrayTerm(rules...)}, field{"objects", ast.ArrayTerm(forms...)}, field{"risk", refusal})
+	return object(field{"scopes", ast.ArrayTerm(scopes...)}, field{"rules", ast.ArrayTerm(rules...)}, field{"objects", ast.ArrayTerm(spelled...)}, field{"risk", refusal})
 }
 
 func riskTerm(r *risk) *ast.Term {
@@ -121,8 +127,9 @@ func scopeTerm(s Scope) *ast.Term {
 		approval = object(field{"from", texts(a.From)}, field{"count", ast.InternedTerm(a.Count)}, field{"within_s", ast.InternedTerm(a.WithinS)},
 			field{"assurance", text(a.Assurance)})
 	}
+	asks := spelledOut(Reason{ID: "score", Text: fmt.Sprintf("scope %s asks from a score of %d on", s.Name, s.Risk.Ask)})
 	return object(
-		field{"name", text(s.Name)}, field{"allow", flags(s.Allow)}, field{"not_understood_ask", ast.InternedTerm(s.NotUnderstoodAsk)},
+		field{"asks", asks.term}, field{"name", text(s.Name)}, field{"allow", flags(s.Allow)}, field{"not_understood_ask", ast.InternedTerm(s.NotUnderstoodAsk)},
 		field{"ask", ast.InternedTerm(s.Risk.Ask)}, field{"deny", ast.InternedTerm(s.Risk.Deny)}, field{"approval", approval},
 		field{"limits", object(field{"rows", ast.InternedTerm(s.Limits.Rows)}, field{"bytes", ast.InternedTerm(s.Limits.Bytes)},
 			field{"time_ms", ast.InternedTerm(s.Limits.TimeMS)}, field{"affected_rows", ast.InternedTerm(s.Limits.AffectedRows)})},
@@ -167,7 +174,7 @@ var keys = func() map[string]*ast.Term {
 	m := map[string]*ast.Term{}
 	for _, k := range strings.Fields(`v call id tool time principal issuer subject groups agent client target name kind environment labels plan understood
 		unknown effect kinds objects type columns access functions bounded reversible rows exact table approval state votes
-		derived scopes scope rules outside risk score reasons points text allow not_understood_ask ask deny limits bytes time_ms affected_rows
+		derived scopes scope rules outside risk score reasons points text allow not_understood_ask ask asks deny limits bytes time_ms affected_rows
 		from count within_s assurance verdict rule reason effects`) {
 		m[k] = ast.StringTerm(k)
 	}

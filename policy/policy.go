@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // Engine decides under one revision of the policy: what the operator wrote, the rating of risks and the base module. It never
@@ -97,7 +99,13 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 func (e *Engine) eval(ctx context.Context, input ast.Value) (*ast.Term, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	results, err := e.query.Eval(ctx, rego.EvalParsedInput(input))
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("cancelled: %w", err)
+	}
+	// OPA would start a goroutine for each evaluation to wait for ctx.
+	interrupt := topdown.NewCancel()
+	defer context.AfterFunc(ctx, interrupt.Cancel)()
+	results, err := e.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalExternalCancel(interrupt), rego.EvalMetrics(metrics.NoOp()))
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func (r *ratings) rate(in *Input, clear bool, limit int) risk {
 	var sum risk
 	n := 0
 	for _, c := range [...]*contribution{
-		r.what(p, clear), r.sensitivity(in), r.environment(in.Target.Environment), r.cannotUndo(p, clear), r.extent(p, clear, limit),
+		r.what(p, clear), r.sensitivity(in), r.environment(in.Target.Environment), r.cannotUndo(p, clear), r.extent(in, clear, limit),
 	} {
 		if c != nil {
 			sum.reasons[n] = c
@@ -116,13 +116,16 @@ func (r *ratings) cannotUndo(p *Plan, clear bool) *contribution {
 
 // extent is how much a write changes. Without a bound that counts for itself, whatever the number of rows is today. When nobody counted
 // what is within the bound, the scope's limit holds: the execution is rolled back beyond it.
-func (r *ratings) extent(p *Plan, clear bool, limit int) *contribution {
+func (r *ratings) extent(in *Input, clear bool, limit int) *contribution {
+	p := &in.Plan
 	onlyAdds := r.onlyAdds(p.Kinds)
 	switch {
 	case p.Effect != "write" || !clear:
 		return nil
 	case !p.Bounded && !onlyAdds || r.neverBound(p.Kinds):
 		return r.unbounded
+	case in.Target.Kind == "ssh" || in.Target.Kind == "http":
+		return nil // commands and requests have no rows
 	case p.Rows != nil && r.largeShare(*p.Rows):
 		return r.share
 	case p.Rows != nil:

@@ -4,7 +4,7 @@
 #  2. the call was not understood and no scope has people look at such calls: deny
 #  3. it was not understood, and so a deny rule cannot be ruled out: deny
 #  4. some covering scope allows it: allow, under the first by name
-#  5. some covering scope has people asked: ask (or allow, when they agreed), under the one that needs fewest, then the first by name
+#  5. some covering scope has people asked: ask, or allow when they agreed, under the one that needs fewest, then the first by name
 #  6. some scope covers it: deny
 #  7. no single scope covers it: deny
 #
@@ -16,27 +16,41 @@ import data.sallyport.coverage
 import data.sallyport.facts
 
 decision := refusal(deny_id(rule), [said(deny_id(rule), rule.reason)]) if {
+	input.derived.rules[0] # most calls have none, and then there is nothing to evaluate
 	rule := min(coverage.denials)
-} else := refusal("guard:not-understood", [not_understood]) if {
+} else := unclear if {
 	not facts.understood
-	not someone_looks
-} else := refusal(deny_id(rule), [not_understood, said(
-	deny_id(rule),
-	concat("", ["it cannot be ruled out that this holds: ", rule.reason]),
-)]) if {
-	not facts.understood
-	rule := min(coverage.doubts)
-} else := answer(s, "allow", "score", null, []) if {
-	s := input.derived.scopes[min(allowed)]
-} else := approved_or_asked(s, causes(s)) if {
-	s := input.derived.scopes[min(asked)[1]]
-} else := denied(input.derived.scopes[min(coverage.covering)]) if {
-	count(coverage.covering) > 0
+} else := {
+	"verdict": "allow", "scope": s.scope.name, "rule": "score", "approval": null,
+	"score": s.risk.score, "reasons": s.risk.reasons, "limits": s.scope.limits,
+} if {
+	facts.understood
+	not facts.credential # no threshold turns the guards off
+	s := [s | some s in coverage.covering; s.risk.score < s.scope.ask; s.risk.score < s.scope.deny][0]
+} else := answer(s, "allow", "approved", s.scope.approval, array.concat(causes(s), [agreed(s)])) if {
+	input.approval.state == "approved"
+	s := coverage.covering[min(asked)[1]]
+	input.approval.votes >= s.scope.approval.count
+} else := answer(s, "ask", why[0].id, s.scope.approval, why) if {
+	s := coverage.covering[min(asked)[1]]
+	why := causes(s)
+} else := denied(s) if {
+	s := coverage.covering[0]
 } else := refusal(uncovered[0].id, uncovered)
 
 answer(s, verdict, rule, approval, sentences) := {
 	"verdict": verdict, "scope": s.scope.name, "rule": rule, "approval": approval,
 	"score": s.risk.score, "reasons": array.concat(sentences, s.risk.reasons), "limits": s.scope.limits,
+}
+
+# Undefined when people look at such calls and nothing is in doubt: then the call goes on.
+unclear := refusal("guard:not-understood", [not_understood]) if {
+	not someone_looks
+} else := refusal(deny_id(rule), [not_understood, said(
+	deny_id(rule),
+	concat("", ["it cannot be ruled out that this holds: ", rule.reason]),
+)]) if {
+	rule := min(coverage.doubts)
 }
 
 # A call that no scope covers is rated like one under a scope without a limit.
@@ -60,34 +74,22 @@ someone_looks if {
 	s.scope.not_understood_ask
 }
 
-# Nobody is asked about these. No threshold turns the guards off.
-allowed contains i if {
+# Approvers and place of the scopes that have people asked. The approval of a scope that names nobody is null and has no count.
+asked := [[s.scope.approval.count, i] |
+	some i, s in coverage.covering
+	s.risk.score < s.scope.deny
+]
+
+# Why people are asked, the guards first: no threshold turns those off.
+causes(s) := [s.scope.asks] if {
 	facts.understood
 	not facts.credential
-	some i in coverage.covering
-	s := input.derived.scopes[i]
-	s.risk.score < s.scope.ask
-	s.risk.score < s.scope.deny
-}
-
-# The approval of a scope that names nobody is null and has no count.
-asked contains [s.scope.approval.count, i] if {
-	some i in coverage.covering
-	s := input.derived.scopes[i]
-	s.risk.score < s.scope.deny
-}
-
-# Why people are asked, the guards first.
-causes(s) := array.concat(guards, [said("score", sprintf("scope %s asks from a score of %d on", [s.scope.name, s.scope.ask])) | s.risk.score >= s.scope.ask])
+	s.risk.score >= s.scope.ask
+} else := array.concat(guards, [s.scope.asks | s.risk.score >= s.scope.ask])
 
 guards := array.concat([not_understood | not facts.understood], [touches_credentials | facts.credential])
 
-approved_or_asked(s, why) := answer(s, "allow", "approved", s.scope.approval, array.concat(why, [said(
-	"approved",
-	sprintf("%d of %d approvers agreed", [input.approval.votes, s.scope.approval.count]),
-)])) if {
-	facts.approved(s.scope.approval)
-} else := answer(s, "ask", why[0].id, s.scope.approval, why)
+agreed(s) := said("approved", sprintf("%d of %d approvers agreed", [input.approval.votes, s.scope.approval.count]))
 
 denied(s) := answer(s, "deny", "score", null, [said(
 	"threshold",

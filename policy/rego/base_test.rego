@@ -6,6 +6,7 @@ import data.sallyport.base
 scope(changes) := object.union(
 	{
 		"name": "s", "allow": {"read": true, "write": true}, "not_understood_ask": false, "ask": 40, "deny": 95,
+		"asks": {"id": "score", "points": 0, "text": "asks from 40 on"},
 		"limits": {"rows": 5, "bytes": 0, "time_ms": 0, "affected_rows": 0},
 		"approval": {"from": ["dba"], "count": 1, "within_s": 60, "assurance": "chat"},
 	},

@@ -12,18 +12,14 @@ includes := {
 
 # Facts that contradict each other (a read that writes to an object) were not understood either. It has to be "every": with "not" an
 # access that is missing would be one that does not contradict.
-default understood := false
-
 understood if {
 	input.plan.understood == true
-	count(input.plan.unknown) == 0
+	input.plan.unknown == []
 	accesses := includes[input.plan.effect]
 	every o in input.plan.objects {
 		accesses[o.access]
 	}
 }
-
-default credential := false
 
 credential if {
 	some o in input.plan.objects
@@ -34,12 +30,6 @@ credential if {
 credential if {
 	some label in input.target.labels
 	lower(label) == "credential"
-}
-
-# Enough distinct people said yes. input.approval is null until somebody was asked.
-approved(requirement) if {
-	input.approval.state == "approved"
-	input.approval.votes >= requirement.count
 }
 
 # What was not understood, for a sentence.

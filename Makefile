@@ -20,7 +20,7 @@ build:
 
 test:
 	@.ci/packages
-	REQUIRE_POSTGRES=1 $(GO) test -timeout 15m ./...
+	REQUIRE_POSTGRES=1 REQUIRE_SSHD=1 $(GO) test -timeout 15m ./...
 
 check:
 	.ci/run

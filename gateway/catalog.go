@@ -42,6 +42,13 @@ type targetInfo struct {
 	Limits      any      `json:"limits,omitempty"`
 }
 
+// statedLimits are those a scope states; for the others the tool's own maximum holds.
+func statedLimits(l policy.Limits) map[string]int {
+	all := map[string]int{"rows": l.Rows, "bytes": l.Bytes, "seconds": l.TimeMS / 1000, "affected_rows": l.AffectedRows}
+	maps.DeleteFunc(all, func(_ string, n int) bool { return n == 0 })
+	return all
+}
+
 // listTargets names what this caller can reach, and nothing else.
 func (g *Gateway) listTargets(ctx context.Context, call *Call) *answer {
 	var args struct {
@@ -57,7 +64,7 @@ func (g *Gateway) listTargets(ctx context.Context, call *Call) *answer {
 		if args.Kind != "" && args.Kind != v.Kind || !strings.Contains(v.Name+" "+v.Environment+" "+strings.Join(t.Labels, " "), args.Text) {
 			continue
 		}
-		list = append(list, targetInfo{Name: v.Name, Kind: v.Kind, Environment: v.Environment, Tools: t.Tools, Allow: v.Allow, MayAsk: v.MayAsk, Limits: v.Limits})
+		list = append(list, targetInfo{Name: v.Name, Kind: v.Kind, Environment: v.Environment, Tools: t.Tools, Allow: v.Allow, MayAsk: v.MayAsk, Limits: statedLimits(v.Limits)})
 	}
 	return g.closeOwn(ctx, call, map[string]any{"targets": list}, nil)
 }

@@ -117,7 +117,8 @@ func failure(err error) Failure {
 	)
 	switch {
 	case errors.As(err, &arg):
-		return Failure{Code: InvalidArgument, Message: arg.Error(), WhoCanFix: "agent", Reason: "argument", Suggestion: arg.Fix}
+		what := &tools.ArgError{Field: arg.Field, Problem: arg.Problem} // the fix is the suggestion; saying it twice costs tokens
+		return Failure{Code: InvalidArgument, Message: what.Error(), WhoCanFix: "agent", Reason: "argument", Suggestion: arg.Fix}
 	case errors.Is(err, errNoCall):
 		return Failure{Code: InvalidArgument, Message: "call_id: no such call of yours", WhoCanFix: "agent", Reason: "no-such-call",
 			Suggestion: "use the call_id of an earlier result; results are kept for a short time only"}

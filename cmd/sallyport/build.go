@@ -138,7 +138,7 @@ func (d describers) Describe(ctx context.Context, target, path, detail string) (
 }
 
 func policyConfig(f *configs.File) policy.Config {
-	var cfg policy.Config
+	cfg := policy.Config{Narrow: narrowers}
 	for name, t := range f.Targets {
 		cfg.Targets = append(cfg.Targets, policy.TargetInfo{Name: name, Kind: t.Kind(), Environment: environment(t), Labels: t.Labels})
 	}
@@ -149,6 +149,7 @@ func policyConfig(f *configs.File) policy.Config {
 			Limits:       policy.Limits{Rows: s.Limits.Rows, Bytes: int(s.Limits.Bytes), TimeMS: int(s.Limits.Time.D() / time.Millisecond), AffectedRows: s.Limits.AffectedRows},
 			Risk:         policy.Thresholds{Ask: s.Risk.Ask, Deny: s.Risk.Deny},
 			ObjectsAllow: s.Objects.Allow, ObjectsDeny: s.Objects.Deny,
+			Operations: s.Operations, Headers: s.Headers, Commands: s.Commands, CommandText: s.CommandText, Stdin: s.Stdin,
 		}
 		if a := s.Approval; a != nil {
 			p.Approval = &policy.Requirement{From: a.From, Count: a.Count, WithinS: int(a.Within.D() / time.Second), Assurance: a.Assurance}

@@ -25,6 +25,7 @@ import (
 
 	"sallyport/configs"
 	"sallyport/identity/devissuer"
+	"sallyport/tools/exec/sshserver"
 	"sallyport/tools/query/pgserver"
 )
 
@@ -34,7 +35,7 @@ var demoFiles embed.FS
 func newDemo() *cobra.Command {
 	var yes, keep bool
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Everything on loopback: a database, an OIDC issuer, the gateway and a scripted agent", Args: cobra.NoArgs,
+		Use: "demo", Short: "Everything on loopback: a database, a host, an API, an OIDC issuer, the gateway and a scripted agent", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDemo(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), yes, keep)
 		},
@@ -50,7 +51,9 @@ type stage struct {
 	style  style
 	dir    string
 	issuer *devissuer.Issuer
+	host   *sshserver.Server // nil where no sshd is installed
 	server *server
+	enter  chan struct{} // a line was typed; nil until somebody waits for one
 	undo   []func()
 }
 
@@ -63,7 +66,7 @@ func (d *stage) close() {
 func runDemo(ctx context.Context, in io.Reader, out io.Writer, yes, keep bool) error {
 	d := &stage{out: out, style: styleOf(out)}
 	defer d.close()
-	fmt.Fprintln(out, d.style.bold("sallyport demo")+": an agent, a production database, and a gate between them; all on loopback, all removed at the end")
+	fmt.Fprintln(out, d.style.bold("sallyport demo")+": an agent, a production database, a host and an API, and a gate between them; all on loopback, all removed at the end")
 	if err := d.setUp(ctx); err != nil {
 		return err
 	}
@@ -130,28 +133,70 @@ func (d *stage) setUp(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	return d.step("starting the gateway", func() error { return d.startGateway(ctx, pg, password) })
+	err = d.step("starting an SSH host", func() (err error) {
+		d.host, err = sshserver.Start(ctx, sshserver.Options{})
+		if err == nil {
+			d.undo = append(d.undo, func() { d.host.Close() })
+		}
+		return err
+	})
+	if errors.Is(err, sshserver.ErrNoSSHD) {
+		fmt.Fprintln(d.out, d.style.dim("    no sshd on this machine: the demo goes on without exec (install openssh-server to see it)"))
+	} else if err != nil {
+		return err
+	}
+	token := randomHex(20)
+	var api *demoAPI
+	if err := d.step("starting an HTTP API", func() (err error) {
+		api, err = startDemoAPI(token)
+		if err == nil {
+			d.undo = append(d.undo, func() { api.Close() })
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	return d.step("starting the gateway", func() error { return d.startGateway(ctx, pg, api, password, token) })
+}
+
+// secretFile keeps a secret where the configuration refers to it.
+func (d *stage) secretFile(name, secret string) (string, error) {
+	path := filepath.Join(d.dir, name)
+	return path, os.WriteFile(path, []byte(secret), 0o600)
 }
 
 // startGateway writes the configuration a real gateway would have and serves it in this process.
-func (d *stage) startGateway(ctx context.Context, pg *pgserver.Server, password string) error {
-	secret := filepath.Join(d.dir, "shop-password")
-	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
+func (d *stage) startGateway(ctx context.Context, pg *pgserver.Server, api *demoAPI, password, token string) error {
+	passwordFile, err := d.secretFile("shop-password", password)
+	if err != nil {
+		return err
+	}
+	tokenFile, err := d.secretFile("billing-token", token)
+	if err != nil {
 		return err
 	}
 	addr, err := freeAddress()
 	if err != nil {
 		return err
 	}
+	values := map[string]string{
+		"Listen": addr, "PublicURL": "http://" + addr, "Issuer": d.issuer.URL(), "State": filepath.Join(d.dir, "state"), "Hold": "10m",
+		"Database": net.JoinHostPort("127.0.0.1", strconv.Itoa(int(pg.Port))) + "/shop", "PasswordFile": passwordFile,
+		"API": api.url, "APITokenFile": tokenFile,
+	}
+	if d.host != nil {
+		keyFile, err := d.secretFile("web-1-key", string(d.host.Key))
+		if err != nil {
+			return err
+		}
+		values["Host"], values["HostUser"], values["HostKey"], values["HostKeyFile"] = d.host.Address, d.host.User, d.host.HostKey, keyFile
+	}
 	raw, err := demoFiles.ReadFile("demo/sallyport.yaml")
 	if err != nil {
 		return err
 	}
 	var yaml strings.Builder
-	if err := template.Must(template.New("").Parse(string(raw))).Execute(&yaml, map[string]string{
-		"Listen": addr, "PublicURL": "http://" + addr, "Issuer": d.issuer.URL(), "State": filepath.Join(d.dir, "state"), "Hold": "10m",
-		"Database": net.JoinHostPort("127.0.0.1", strconv.Itoa(int(pg.Port))) + "/shop", "PasswordFile": secret,
-	}); err != nil {
+	if err := template.Must(template.New("").Parse(string(raw))).Execute(&yaml, values); err != nil {
 		return err
 	}
 	path := filepath.Join(d.dir, "sallyport.yaml")
@@ -266,16 +311,23 @@ func (d *stage) printConnect(exe, agent, approver, auditor string) {
 		s.bold("As a person, in another terminal"), exe, base, approver, exe, base, auditor)
 }
 
-// awaitYes waits until the approver presses Enter here, unless he approves elsewhere first (done is closed then).
-func awaitYes(ctx context.Context, in io.Reader, done <-chan struct{}) bool {
-	pressed := make(chan struct{})
-	go func() { // ends with the line, or with the process: a blocked read of a terminal cannot be interrupted
-		if _, err := bufio.NewReader(in).ReadString('\n'); err == nil {
-			close(pressed)
-		}
-	}()
+// awaitEnter waits until the person at the terminal presses Enter, unless the request is answered elsewhere first (done is closed
+// then). One goroutine reads the terminal for the whole demo, so that an Enter that came late is not swallowed.
+func (d *stage) awaitEnter(ctx context.Context, in io.Reader, done <-chan struct{}) bool {
+	if d.enter == nil {
+		d.enter = make(chan struct{})
+		go func() { // ends with the input, or with the process: a blocked read of a terminal cannot be interrupted
+			for lines := bufio.NewScanner(in); lines.Scan(); {
+				select {
+				case d.enter <- struct{}{}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
 	select {
-	case <-pressed:
+	case <-d.enter:
 		return true
 	case <-done:
 	case <-ctx.Done():

@@ -264,8 +264,8 @@ func (d *stage) agentToken() string {
 	return d.person("maria", []string{"support"}, d.server.file.PublicURL+"/mcp", "claude-code")
 }
 
-func (d *stage) apiToken(subject, group string) string {
-	return d.person(subject, []string{group}, d.server.file.PublicURL+"/api", "sallyport-cli")
+func (d *stage) apiToken(subject string, groups ...string) string {
+	return d.person(subject, groups, d.server.file.PublicURL+"/api", "sallyport-cli")
 }
 
 // stay keeps everything up until it is interrupted, and renews the tokens in their files meanwhile.
@@ -274,7 +274,7 @@ func (d *stage) stay(ctx context.Context) error {
 	renew := func() error {
 		return errors.Join(
 			os.WriteFile(agent, []byte(d.agentToken()), 0o600),
-			os.WriteFile(approver, []byte(d.apiToken("bob", "dba")), 0o600),
+			os.WriteFile(approver, []byte(d.apiToken("bob", "dba", "sre-leads")), 0o600),
 			os.WriteFile(auditor, []byte(d.apiToken("olga", "security")), 0o600))
 	}
 	if err := renew(); err != nil {

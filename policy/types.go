@@ -17,7 +17,8 @@ const (
 )
 
 // Input is everything a decision may depend on. It is the contract with policy authors: the JSON names are what Rego
-// sees, and the same value decides the same way at any later time (the clock is in it).
+// sees, and the same value decides the same way at any later time (the clock is in it). The base module by itself is shown less: who
+// calls is looked up in Go, and neither the clock nor the call's id decides anything.
 type Input struct {
 	Version   int       `json:"v"` // 1
 	Call      Call      `json:"call"`
@@ -99,6 +100,7 @@ type Decision struct {
 //	guard:not-understood  the call was not understood: denied, or asked where the scope has people look
 //	guard:credential      it touches data labelled "credential": asked
 //	guard:effect          no matching scope allows its effect: denied
+//	guard:objects         what Rego decided does not hold for all that the call touches: denied
 //	no-scope              no single scope covers all of it: denied
 //	no-approvers          it would be asked, but the scope names nobody: denied
 //	approved              enough people said yes to what would be asked: allowed

@@ -12,12 +12,13 @@ import (
 func BenchmarkDecide(b *testing.B) {
 	for _, n := range []int{20, 500} {
 		for name, in := range map[string]Input{"read": call(), "update": call(update, rows(1, 1000)), "denied": call(update, unbounded)} {
-			b.Run(fmt.Sprintf("scopes=%d/%s", n, name), func(b *testing.B) { benchmarkDecide(b, n, in) })
+			b.Run(fmt.Sprintf("scopes=%d/%s", n, name), func(b *testing.B) { benchmarkDecide(b, n, in, false) })
+			b.Run(fmt.Sprintf("remembered/scopes=%d/%s", n, name), func(b *testing.B) { benchmarkDecide(b, n, in, true) })
 		}
 	}
 }
 
-func benchmarkDecide(b *testing.B, n int, in Input) {
+func benchmarkDecide(b *testing.B, n int, in Input, remembered bool) {
 	scopes := []Scope{onCall(), onCall(func(s *Scope) {
 		s.Name, s.Allow, s.ObjectsAllow = "support", []string{"read"}, []string{"public.*", "app.orders"}
 	})}
@@ -25,6 +26,9 @@ func benchmarkDecide(b *testing.B, n int, in Input) {
 		scopes = append(scopes, onCall(func(s *Scope) { s.Name, s.Who.Groups = fmt.Sprintf("team-%d", i), []string{fmt.Sprintf("team-%d", i)} }))
 	}
 	e := newTestEngine(b, scopes...)
+	if !remembered {
+		e.cache = nil
+	}
 	ctx := context.Background()
 	took := make([]time.Duration, 0, 1<<16)
 	for b.Loop() {

@@ -14,6 +14,8 @@ type Config struct {
 	Scopes  []Scope
 	// EvalTimeout bounds one evaluation; reaching it is an error, and so a denial. 0 means DefaultEvalTimeout.
 	EvalTimeout time.Duration
+	// Uncached decides each call anew. Otherwise decisions are remembered as long as the engine lives; never those with an approval.
+	Uncached bool
 	// Narrow lets tools narrow scopes by patterns of their own, by kind of target ("http", "ssh").
 	Narrow map[string]Narrower
 }

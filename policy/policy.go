@@ -23,7 +23,8 @@ type Engine struct {
 	narrow   map[string]Narrower // by kind
 	ratings  *ratings
 	query    rego.PreparedEvalQuery
-	blind    bool // the modules do not see who calls and when
+	blind    bool   // the modules do not see who calls and when
+	cache    *cache // nil when nothing is remembered
 	timeout  time.Duration
 	revision string
 }
@@ -47,6 +48,9 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 	for _, t := range cfg.Targets {
 		e.kinds[t.Name] = t.Kind
 	}
+	if modules.blind && !cfg.Uncached {
+		e.cache = newCache()
+	}
 	if e.ratings, err = readRatings(modules.points); err != nil {
 		return nil, err
 	}
@@ -63,8 +67,9 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 // decide the same about the same Input.
 func (e *Engine) Revision() string { return e.revision }
 
-// Decide answers for one call. It is a function of in and the revision alone: no clock, no state. An error means that no decision
-// was reached, and the caller must treat it as a denial; the Decision returned with it is one.
+// Decide answers for one call. It is a function of in and the revision alone: no clock, no state (what is remembered is what would be
+// decided again). An error means that no decision was reached, and the caller must treat it as a denial; the Decision returned with it
+// is one.
 func (e *Engine) Decide(ctx context.Context, in Input) (Decision, error) {
 	d, err := e.decide(ctx, in)
 	if err != nil {
@@ -77,6 +82,11 @@ func (e *Engine) Decide(ctx context.Context, in Input) (Decision, error) {
 func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	if in.Version != 1 {
 		return Decision{}, fmt.Errorf("policy: input has version %d, this engine knows 1", in.Version)
+	}
+	var buf [1 << 10]byte
+	key := appendKey(buf[:0], &in)
+	if d, ok := e.cache.get(key); ok {
+		return d, nil
 	}
 	facts := e.facts(&in)
 	value, err := e.eval(ctx, inputValue(&facts, e.blind))
@@ -92,6 +102,7 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	}
 	slices.SortStableFunc(d.Reasons, inOrder)
 	d.Revision = e.revision
+	e.cache.put(key, d)
 	return d, nil
 }
 

@@ -17,7 +17,7 @@ type workload struct {
 	name    string
 	callers []int
 	ways    []way
-	// what the design asks of governed / first way and of governed / governance off, p50 at one caller; "" where it asks nothing
+	// what the design asks of governed / first way, p50 at one caller; "" where it asks nothing
 	goal, stretch string
 }
 

@@ -83,7 +83,7 @@ func perCall(ctx context.Context, d time.Duration, f func() error) (float64, err
 
 // policyParts decides about a point read, as the gateway asks it: twenty scopes on one target, one of them for the caller.
 func policyParts(ctx context.Context) ([]part, error) {
-	cfg := policy.Config{Targets: []policy.TargetInfo{{Name: "bench", Kind: "postgres", Environment: "production"}}}
+	cfg := policy.Config{Uncached: true, Targets: []policy.TargetInfo{{Name: "bench", Kind: "postgres", Environment: "production"}}}
 	for i := range scopes {
 		name := fmt.Sprintf("team-%d", i)
 		cfg.Scopes = append(cfg.Scopes, policy.Scope{Name: name, Who: policy.Who{Groups: []string{name}}, Targets: []string{"bench"}, Allow: []string{"read", "write"},
@@ -103,7 +103,7 @@ func policyParts(ctx context.Context) ([]part, error) {
 	return []part{{"policy decision, 20 scopes", "us of processor", func(ctx context.Context, d time.Duration) (float64, error) {
 		return perCall(ctx, d, func() error {
 			n++
-			in.Call.ID, in.Call.Time = fmt.Sprintf("call-%d", n), time.Now().UTC() // never the same input twice
+			in.Call.ID, in.Call.Time = fmt.Sprintf("call-%d", n), time.Now().UTC()
 			got, err := e.Decide(ctx, in)
 			if err == nil && got.Verdict != policy.Allow {
 				err = fmt.Errorf("an ordinary read was decided %s", got.Verdict)

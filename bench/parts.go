@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,28 +90,34 @@ func policyParts(ctx context.Context) ([]part, error) {
 		cfg.Scopes = append(cfg.Scopes, policy.Scope{Name: name, Who: policy.Who{Groups: []string{name}}, Targets: []string{"bench"}, Allow: []string{"read", "write"},
 			ObjectsAllow: []string{"public.*"}, Approval: &policy.Requirement{From: []string{"leads"}, Count: 1, WithinS: 1800}})
 	}
-	e, err := policy.New(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
 	in := policy.Input{
 		Version: 1, Call: policy.Call{Tool: "query"}, Principal: policy.Principal{Issuer: "https://login.example.com", Subject: "maria", Groups: []string{"team-7", "staff"}},
 		Target: policy.Target{Name: "bench", Kind: "postgres", Environment: "production"},
 		Plan: policy.Plan{Understood: true, Effect: "read", Kinds: []string{"select"}, Bounded: true, Reversible: true, Objects: []policy.Object{
 			{Type: "table", Name: "public.orders", Columns: []string{"id", "customer_id", "status", "total", "placed_at"}, Access: "read"}}},
 	}
-	n := 0
-	return []part{{"policy decision, 20 scopes", "us of processor", func(ctx context.Context, d time.Duration) (float64, error) {
-		return perCall(ctx, d, func() error {
-			n++
-			in.Call.ID, in.Call.Time = fmt.Sprintf("call-%d", n), time.Now().UTC()
-			got, err := e.Decide(ctx, in)
-			if err == nil && got.Verdict != policy.Allow {
-				err = fmt.Errorf("an ordinary read was decided %s", got.Verdict)
-			}
-			return err
-		})
-	}}}, nil
+	var parts []part
+	for name, uncached := range map[string]bool{partDecide: true, partRemembered: false} {
+		cfg.Uncached = uncached
+		e, err := policy.New(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		n := 0
+		parts = append(parts, part{name, "us of processor", func(ctx context.Context, d time.Duration) (float64, error) {
+			return perCall(ctx, d, func() error {
+				n++
+				in.Call.ID, in.Call.Time = fmt.Sprintf("call-%d", n), time.Now().UTC() // another call each time
+				got, err := e.Decide(ctx, in)
+				if err == nil && got.Verdict != policy.Allow {
+					err = fmt.Errorf("an ordinary read was decided %s", got.Verdict)
+				}
+				return err
+			})
+		}})
+	}
+	slices.SortFunc(parts, func(a, b part) int { return strings.Compare(a.name, b.name) })
+	return parts, nil
 }
 
 // maskingParts scans three kinds of text as the query tool does it, value by value.
@@ -206,6 +213,9 @@ func recordParts(ctx context.Context, dir string) ([]part, func(), error) {
 }
 
 const (
+	partDecide     = "policy decision, 20 scopes, not remembered"
+	partRemembered = "policy decision, 20 scopes, remembered"
+
 	partSync1   = "fdatasync for each record, 1 caller"
 	partAudit1  = "audit append, 1 caller"
 	partSync16  = "fdatasync for each record, 16 callers"

@@ -67,6 +67,9 @@ type File struct {
 	// Targets are the systems agents may be let into, by name: lower-case letters, digits, "-", "_" and ".", at most 63 characters.
 	Targets map[string]*Target `yaml:"targets"`
 
+	// Exec is what is known of commands, beside what is built in.
+	Exec Exec `yaml:"exec"`
+
 	// Scopes are what is allowed, by name (same letters as targets). Nothing is allowed unless a scope allows it.
 	Scopes map[string]*Scope `yaml:"scopes"`
 

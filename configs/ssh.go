@@ -6,6 +6,12 @@ type SSH struct {
 
 	// Agent is the path of the socket of an SSH agent that holds the key, instead of key.
 	Agent string `yaml:"agent" check:"path"`
+	// Path is the search path of commands, directories joined by ":". Absent: the usual ones, /usr/local/sbin to /bin.
+	Path string `yaml:"path"`
+	// Cwd is where commands start when a call names no directory: an absolute path on the host. Absent: the home of user.
+	Cwd string `yaml:"cwd"`
+	// MaxSessions bounds the commands that run at once over one connection. Not above the MaxSessions of the host's sshd.
+	MaxSessions int `yaml:"max_sessions" default:"8" min:"1" max:"100"`
 	// Jump is a host through which the connection goes. It is checked like the target itself, and nothing is run on it.
 	Jump *Hop `yaml:"jump"`
 }
@@ -39,4 +45,11 @@ func (h *Hop) Host() string {
 func (h *Hop) Port() uint16 {
 	_, port, _ := splitPort(h.Address, 22)
 	return port
+}
+
+// Exec is what is known of commands.
+type Exec struct {
+	// Overlays are files with further commands, or other entries for known ones, in the form of tools/exec/commands.yaml. A later file
+	// replaces the entries of an earlier one, name by name. Their examples are checked when they are read.
+	Overlays []string `yaml:"overlays" check:"path"`
 }

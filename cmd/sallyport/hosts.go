@@ -23,7 +23,7 @@ func (s *server) openHosts(ctx context.Context, f *configs.File, w *gateway.Worl
 			continue
 		}
 		at := "targets." + name + ".ssh"
-		target := exec.Target{Name: name, Revision: f.TargetRevision(name)}
+		target := exec.Target{Name: name, Path: t.SSH.Path, Cwd: t.SSH.Cwd, MaxSessions: t.SSH.MaxSessions, Revision: f.TargetRevision(name)}
 		var err error
 		if target.Login, err = login(ctx, at, &t.SSH.Hop, t.SSH.Agent, known); err != nil {
 			problems = append(problems, err)
@@ -40,7 +40,15 @@ func (s *server) openHosts(ctx context.Context, f *configs.File, w *gateway.Worl
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	hosts, err := exec.Open(exec.Config{Targets: targets, Log: s.log, Now: time.Now})
+	var overlays []exec.Overlay
+	for i, path := range f.Exec.Overlays {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("exec.overlays[%d]: %w", i, err)
+		}
+		overlays = append(overlays, exec.Overlay{File: path, Text: b})
+	}
+	hosts, err := exec.Open(exec.Config{Targets: targets, Overlays: overlays, Log: s.log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -67,12 +67,17 @@ type Target struct {
 	Revision string
 }
 
+// Overlay is a file of knowledge, in the form of the embedded one.
+type Overlay struct {
+	File string // for messages
+	Text []byte
+}
+
 // Config is what Open needs.
 type Config struct {
 	Targets []Target
-	// Overlays are further knowledge (YAML, same form as the embedded one), by file name for messages. A later file replaces
-	// the entries of an earlier one name by name.
-	Overlays map[string][]byte
+	// Overlays are further knowledge. A later one replaces the entries of an earlier one, name by name.
+	Overlays []Overlay
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -87,7 +92,7 @@ type Hosts struct {
 
 // Open checks the configuration and the knowledge; it connects to nothing. All problems are reported at once.
 func Open(cfg Config) (*Hosts, error) {
-	known, err := LoadKnowledge(cfg.Overlays)
+	known, err := LoadKnowledge(cfg.Overlays...)
 	problems := []error{err}
 	h := &Hosts{known: known, log: cfg.Log, now: cfg.Now, hosts: map[string]*host{}}
 	if h.log == nil || h.now == nil {

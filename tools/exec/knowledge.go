@@ -127,13 +127,13 @@ func stronger(a, b tools.Effect) tools.Effect {
 	return effects[max(slices.Index(effects, a), slices.Index(effects, b), 0)]
 }
 
-// LoadKnowledge reads the embedded knowledge and the overlays (YAML by file name, in the order of their names), and checks
+// LoadKnowledge reads the embedded knowledge and the overlays, in their order, and checks
 // every example in them.
-func LoadKnowledge(overlays map[string][]byte) (*Knowledge, error) {
+func LoadKnowledge(overlays ...Overlay) (*Knowledge, error) {
 	k := &Knowledge{commands: map[string]*entry{}}
 	problems := []error{k.add("commands.yaml", defaultKnowledge)}
-	for _, name := range slices.Sorted(maps.Keys(overlays)) {
-		problems = append(problems, k.add(name, overlays[name]))
+	for _, o := range overlays {
+		problems = append(problems, k.add(o.File, o.Text))
 	}
 	problems = append(problems, k.checkExamples()...)
 	if err := errors.Join(problems...); err != nil {

@@ -36,7 +36,7 @@ func TestFacts(t *testing.T) {
 			Effect: tools.Unknown, Kinds: []string{"select"}, Bounded: true, Functions: []string{"pg_sleep"}, Summary: "computes without reading a table",
 			Unknown: []tools.Unclear{{Construct: "function pg_sleep", Position: 8}}}},
 		{f.db.Writes(), "UPDATE orders SET status = 'paid'", tools.Facts{
-			Effect: tools.Write, Kinds: []string{"update"}, Summary: "updates public.orders (status)",
+			Effect: tools.Write, Kinds: []string{"update"}, Summary: "updates public.orders (status)", Values: []string{"paid"},
 			Objects: []tools.Object{{Type: "table", Name: "public.orders", Columns: []string{"status"}, Access: tools.Write}}}},
 		{f.db.Writes(), "DELETE FROM orders WHERE id IN (SELECT id FROM open_orders)", tools.Facts{
 			Effect: tools.Write, Kinds: []string{"delete"}, Bounded: true, Summary: "deletes from public.orders (id); reads public.open_orders (id)",

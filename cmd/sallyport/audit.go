@@ -17,9 +17,9 @@ import (
 
 func newAudit() *cobra.Command {
 	var flags adminFlags
-	cmd := &cobra.Command{Use: "audit", Short: "Search, show, verify and export what happened"}
+	cmd := &cobra.Command{Use: "audit", Short: "Search, show, replay, verify and export what happened"}
 	flags.bind(cmd)
-	cmd.AddCommand(newAuditSearch(&flags), newAuditShow(&flags), newAuditVerify(&flags), newAuditExport(&flags))
+	cmd.AddCommand(newAuditSearch(&flags), newAuditShow(&flags), newAuditReplay(&flags), newAuditVerify(&flags), newAuditExport(&flags))
 	return cmd
 }
 

@@ -30,7 +30,7 @@ func TestDemo(t *testing.T) {
 	at := 0
 	for _, want := range []string{ // in this order
 		"all on loopback", "starting PostgreSQL", "ok", "starting the gateway", "ok",
-		"list_targets", `"shop"`,
+		"list_targets", "billing", "shop", "web-1",
 		"SELECT id, name, email, ssn", "masked: ", "email_", "[us_ssn]",
 		"[payment_card]",
 		"shipped", "refunded",
@@ -39,6 +39,8 @@ func TestDemo(t *testing.T) {
 		"DROP TABLE customers", "denied",
 		"UPDATE orders SET total = 0", "denied",
 		"waiting for approval", "the agent claims:", "is approved", "ok", "1042", "refunded",
+		"df", "exit code 0", `"rm" "-rf" "/"`, "denied", "cat /etc/shadow", "exit code 2", "systemctl", "waiting for approval", "is denied", "approval_denied",
+		"/v1/invoices/1042", "[payment_card]", "[email]", "/v1/whoami", "[secret]", "%2f", "invalid_argument",
 		"audit show", "request", "intent", "outcome",
 		"audit verify", "integrity     ok", "completeness  ok", "done",
 	} {

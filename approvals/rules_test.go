@@ -135,7 +135,7 @@ func TestNoTwoRequestsShareADigestOrCode(t *testing.T) {
 	if a.Digest == b.Digest {
 		t.Error("two requests for the same call have one digest")
 	}
-	if NewCode() == NewCode() {
+	if one, other := NewCode(), NewCode(); one == other {
 		t.Error("two codes are equal")
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -191,7 +190,7 @@ func recordParts(ctx context.Context, dir string) ([]part, func(), error) {
 	each := func(context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if _, err := io.WriteString(f, string(line)); err != nil {
+		if _, err := f.Write(line); err != nil {
 			return err
 		}
 		return datasync(f)

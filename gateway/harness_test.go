@@ -179,8 +179,6 @@ func (f *fakeTool) Describe(context.Context, string, string, string) (any, error
 
 func (f *fakeTool) runs() int { f.mu.Lock(); defer f.mu.Unlock(); return len(f.ran) }
 
-func (f *fakeTool) set(change func()) { f.mu.Lock(); defer f.mu.Unlock(); change() }
-
 type fakeResult struct{ text string }
 
 func (r *fakeResult) Render(_ context.Context, m tools.Mask) (*tools.Rendered, error) {

@@ -63,7 +63,6 @@ func call(changes ...func(*Input)) Input {
 }
 
 func update(in *Input) { change(in, "update") }
-func remove(in *Input) { change(in, "delete") }
 
 func change(in *Input, kind string) {
 	in.Call.Tool, in.Plan.Effect, in.Plan.Kinds = "query_write", "write", []string{kind}

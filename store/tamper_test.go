@@ -200,7 +200,7 @@ func TestACopyOfARunningStateIsVerified(t *testing.T) {
 
 func listing(t *testing.T, dir string) (all string) {
 	t.Helper()
-	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
 		info, err := d.Info()
 		if err != nil {
 			t.Fatal(err)

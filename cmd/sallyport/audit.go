@@ -38,7 +38,7 @@ func (f *auditFilter) bind(cmd *cobra.Command, limit int) {
 	fl.StringVar(&f.call, "call", "", "only this call")
 	fl.StringVar(&f.since, "since", "", "from this time: 24h, or 2026-01-31T00:00:00Z")
 	fl.StringVar(&f.until, "until", "", "before this time")
-	fl.IntVar(&f.limit, "limit", limit, "at most this many entries; 0 for all")
+	fl.IntVar(&f.limit, "limit", limit, "the newest so many entries; 0 for all")
 }
 
 // check refuses what would silently mean something else.

@@ -46,12 +46,12 @@ func newVerifier(ctx context.Context, f *configs.File, log *slog.Logger) (*ident
 }
 
 // buildWorld constructs everything a reload replaces, or nothing: on error what was opened is closed again.
-func (s *server) buildWorld(ctx context.Context, f *configs.File) (w *gateway.World, err error) {
+func (s *server) buildWorld(ctx context.Context, f *configs.File) (_ *gateway.World, err error) {
 	engine, err := masking.New(masking.Config{Off: f.Masking.Detect.Disabled(), Key: s.store.MaskingKey()})
 	if err != nil {
 		return nil, err
 	}
-	w = &gateway.World{Tools: map[string]gateway.Tool{}, Targets: map[string]gateway.Target{}, Masking: engine}
+	w := &gateway.World{Tools: map[string]gateway.Tool{}, Targets: map[string]gateway.Target{}, Masking: engine}
 	var undo []func()
 	w.Close = sync.OnceFunc(func() {
 		for i := len(undo) - 1; i >= 0; i-- {

@@ -151,6 +151,9 @@ func apiError(resp *http.Response) error {
 	case http.StatusBadRequest, http.StatusNotFound:
 		e.code = exitUsage
 	}
+	if body.Error.Code == "expired" {
+		e.code = exitPending
+	}
 	if body.Error.Hint != "" {
 		e.hints = []string{body.Error.Hint}
 	}

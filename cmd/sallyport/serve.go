@@ -169,9 +169,11 @@ func (s *server) run(ctx context.Context) error {
 	if s.metrics != nil {
 		serve(metrics, s.metrics)
 	}
-	wg.Add(2)
-	go func() { defer wg.Done(); s.expireLoop(work) }()
-	go func() { defer wg.Done(); s.reloadLoop(work) }()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before anybody is told that the gateway is ready: without it the signal ends the process
+	defer signal.Stop(hup)
+	wg.Go(func() { s.expireLoop(work) })
+	wg.Go(func() { s.reloadLoop(work, hup) })
 	s.log.Info("gateway ready", "listen", s.listener.Addr().String(), "public_url", s.file.PublicURL, "version", version)
 
 	var err error
@@ -216,10 +218,7 @@ func (s *server) expireLoop(ctx context.Context) {
 }
 
 // reloadLoop reads the configuration again on SIGHUP. A bad file keeps the old one and says so.
-func (s *server) reloadLoop(ctx context.Context) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func (s *server) reloadLoop(ctx context.Context, hup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():

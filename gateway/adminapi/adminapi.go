@@ -130,6 +130,7 @@ var (
 	errRole     = errors.New("your groups give you no role for this")
 	errOrigin   = errors.New("requests from web pages are refused")
 	errArgument = errors.New("argument")
+	errExpired  = errors.New("the request has expired")
 )
 
 type tokenError struct{ err error }
@@ -162,6 +163,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, p = http.StatusForbidden, Problem{"not_eligible", err.Error(), "somebody else from the groups the request names has to answer"}
 	case errors.Is(err, approvals.ErrStale), errors.Is(err, approvals.ErrDigest):
 		status, p = http.StatusConflict, Problem{"stale", err.Error(), "show the request again and decide on what it says now"}
+	case errors.Is(err, errExpired):
+		status, p = http.StatusConflict, Problem{"expired", err.Error(), "the agent has to send its call again"}
 	case errors.Is(err, approvals.ErrClosed), errors.Is(err, approvals.ErrVoted):
 		status, p = http.StatusConflict, Problem{"closed", err.Error(), ""}
 	default:

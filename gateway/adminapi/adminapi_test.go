@@ -249,6 +249,22 @@ func TestAVote(t *testing.T) {
 	}
 }
 
+func TestAVoteThatComesTooLate(t *testing.T) {
+	r := newRig(t)
+	req, err := r.store.Approval(t.Context(), "req-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ID, req.Code, req.CallID, req.AttachKey, req.Expires = "req-2", "AAAA-BBBB", "call-2", "key-2", time.Now().Add(-time.Second)
+	if _, _, err := r.store.OpenApproval(t.Context(), req, audit.Record{Entry: audit.Entry{Kind: audit.KindRequest, Call: "call-2"}}); err != nil {
+		t.Fatal(err)
+	}
+	status, body := r.send("POST", "/api/approvals/req-2/votes", r.person("dan", "dba"), `{"yes":true,"digest":"`+req.Digest+`"}`)
+	if status != 409 || !strings.Contains(body, `"code":"expired"`) {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 // Somebody of another group sees neither the request nor that it exists.
 func TestAnApproverSeesWhatHeMayBeAsked(t *testing.T) {
 	r := newRig(t)

@@ -85,6 +85,8 @@ func (g *Gateway) openOrAttach(ctx context.Context, call *Call) (approvals.Reque
 	case err != nil && !errors.Is(err, approvals.ErrNotFound):
 		return old, unavailable("approvals", err)
 	}
+	g.asking.Lock()
+	defer g.asking.Unlock()
 	if err := g.floodCheck(ctx, call); err != nil {
 		return old, err
 	}
@@ -152,12 +154,18 @@ func (g *Gateway) stillApproved(ctx context.Context, call *Call) error {
 	if call.Decision.Verdict == policy.Deny || req.Revision == call.revisions() {
 		return nil
 	}
+	return g.stale(ctx, call, *req)
+}
+
+// stale closes a request for good whose call is no longer what people were asked about.
+func (g *Gateway) stale(ctx context.Context, call *Call, req approvals.Request) error {
 	req.State = approvals.Stale
 	rec := audit.Record{Entry: call.entry(audit.KindApproval)}
-	if _, err := g.Store.CloseApproval(ctx, req.ID, []approvals.State{approvals.Approved}, approvals.Stale, rec); err != nil && !errors.Is(err, approvals.ErrClosed) {
+	rec.Entry.Approval = approvalRef(req)
+	if _, err := g.Store.CloseApproval(ctx, req.ID, []approvals.State{approvals.Pending, approvals.Approved}, approvals.Stale, rec); err != nil && !errors.Is(err, approvals.ErrClosed) {
 		return unavailable("approvals", err)
 	}
-	return &closedError{*req, approvals.Stale}
+	return &closedError{req, approvals.Stale}
 }
 
 // intend makes the intent durable, using up the approval in the same transaction, and registers the execution so that an

@@ -374,3 +374,58 @@ func TestHangingUpDetaches(t *testing.T) {
 		t.Errorf("%s", marshal(env))
 	}
 }
+
+// get_call says of itself that it only reads; however often it is called, a request is executed once at most.
+func TestLookingAtARequestNeverRunsItTwice(t *testing.T) {
+	for name, yes := range map[string]bool{"pending": false, "approved": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			first := r.call(who("ann", "support"), "query_write", write(bounded), 0)
+			if yes {
+				if err := r.vote("dan", true, "dba"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.Replace(r.newWorld(func(c *policy.Config) { c.Scopes[0].Risk = policy.Thresholds{Ask: 90, Deny: 95} })) // it is allowed now
+			for range 3 {
+				if env := r.call(who("ann", "support"), "get_call", map[string]any{"call_id": first.CallID}, 0); env.code() != ApprovalStale || env.Executed != tools.ExecutedNo {
+					t.Errorf("%s", marshal(env))
+				}
+			}
+			if n := r.tool.runs(); n != 0 {
+				t.Errorf("%d executions", n)
+			}
+			if env := r.call(who("ann", "support"), "query_write", write(bounded), 0); env.Status != statusOK || env.CallID == first.CallID {
+				t.Errorf("the call itself, sent again: %s", marshal(env))
+			}
+		})
+	}
+}
+
+func TestATokenThatMayOnlyReadRunsNothing(t *testing.T) {
+	r := newRig(t)
+	first := r.call(who("ann", "support"), "query_write", write(bounded), 0)
+	if err := r.vote("dan", true, "dba"); err != nil {
+		t.Fatal(err)
+	}
+	look := &Request{Principal: who("ann", "support"), Tool: "get_call", Args: []byte(`{"call_id":"` + first.CallID + `"}`), ReadOnly: true}
+	if env := r.raw(t.Context(), look); env.Status != statusPending || r.tool.runs() != 0 {
+		t.Errorf("%s, %d runs", marshal(env), r.tool.runs())
+	}
+	look.ReadOnly = false
+	if env := r.raw(t.Context(), look); env.Status != statusOK || r.tool.runs() != 1 {
+		t.Errorf("%s, %d runs", marshal(env), r.tool.runs())
+	}
+}
+
+func TestAFloodAllAtOnceIsRefusedToo(t *testing.T) {
+	r := newRig(t)
+	var all sync.WaitGroup
+	for i := range 24 {
+		all.Go(func() { r.call(who("ann", "support"), "query_write", write(bounded+strings.Repeat(" ", i)), 0) })
+	}
+	all.Wait()
+	if open, err := r.store.Approvals(t.Context(), approvals.Pending); err != nil || len(open) != 3 {
+		t.Errorf("%d open requests with a limit of 3, %v", len(open), err)
+	}
+}

@@ -65,8 +65,13 @@ func (g *Gateway) getCall(ctx context.Context, call *Call) *answer {
 	if req.State == approvals.Consumed {
 		return g.replayWithin(ctx, call, req.CallID, wait)
 	}
-	// The call goes through the whole pipeline, as if the agent had repeated it byte for byte.
+	if call.ReadOnly && req.Tool != "query" {
+		return pendingReply(call, req) // looking is not running: that takes a token that may change things
+	}
+	// The call goes through the whole pipeline, as if the agent had repeated it byte for byte. Whatever is decided now, it
+	// stands for this request: it runs by using the request up, or not at all.
 	again := *call
+	again.standsFor = &req
 	again.Request = &Request{Principal: call.Principal, Tool: req.Tool, Args: req.Args, ClientName: call.ClientName, Hold: wait, Progress: call.Progress}
 	again.ID = req.CallID
 	a := g.governed(ctx, &again)
@@ -132,8 +137,8 @@ func (g *Gateway) replay(ctx context.Context, call *Call, id string) *answer {
 		return failedReply(call, failure(&tools.OutcomeUnknownError{Check: "look whether the change is there before sending it again"}))
 	case err != nil:
 		return failedReply(call, failure(unavailable("audit", err)))
-	case !belongs(e, call):
-		return failedReply(call, failure(errNoCall))
+	case !belongs(e, call), e.Target != "" && !call.world.Policy.Visible(call.policyPrincipal(), e.Target):
+		return failedReply(call, failure(errNoCall)) // the second: what may no longer be seen is not shown again either
 	}
 	var env Envelope
 	if body == nil || g.Now().Sub(e.Time) > g.Replay || json.Unmarshal(body.Result, &env) != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"sallyport/approvals"
 	"sallyport/masking"
@@ -78,7 +79,10 @@ func resultReply(call *Call, rendered *tools.Rendered, err error) *answer {
 }
 
 func failedReply(call *Call, f Failure) *answer {
-	f.Message, f.Suggestion = call.mask.String(f.Message), call.mask.String(f.Suggestion)
+	f.Message, f.Suggestion = plain(call.mask.String(f.Message)), plain(call.mask.String(f.Suggestion))
+	for i, c := range f.Candidates { // names of the target's: data that stands among our own words
+		f.Candidates[i] = plain(call.mask.String(c))
+	}
 	env := Envelope{Status: statusFailed, CallID: call.ID, Executed: tools.ExecutedNo, Error: &f, Next: f.next}
 	if call.reached && f.executed != "" {
 		env.Executed = f.executed
@@ -200,7 +204,7 @@ func (e *Envelope) text() string {
 	if m := e.Masking; m != nil {
 		b.WriteString("; masked:")
 		for _, c := range m.Columns {
-			fmt.Fprintf(&b, " %s (%s)", c.Name, c.Class)
+			fmt.Fprintf(&b, " %s (%s)", plain(c.Name), c.Class)
 		}
 		for _, k := range sortedKeys(m.Counts) {
 			fmt.Fprintf(&b, " %s x%d", k, m.Counts[k])
@@ -216,6 +220,16 @@ func (e *Envelope) text() string {
 		fmt.Fprintf(&b, "(%d bytes of data in structuredContent)", len(e.Data))
 	}
 	return b.String()
+}
+
+// plain is text on one line without control, format and other invisible characters: it stands among our own words.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\ufffd'
+		}
+		return r
+	}, s)
 }
 
 // marshal is json.Marshal without HTML escapes; the values are ours and always marshal.

@@ -51,6 +51,8 @@ type Gateway struct {
 	sessions *sessions
 	metrics  *Metrics
 
+	asking sync.Mutex // held from counting a caller's open requests to opening one more
+
 	mu      sync.Mutex
 	flights map[string]*flight // calls being executed after an approval, by call id; guarded by mu
 }
@@ -84,6 +86,8 @@ type Call struct {
 	Decision policy.Decision
 	Approval *approvals.Request
 	mask     Mask
+
+	standsFor *approvals.Request // the open request that get_call asked about; nil otherwise
 
 	reached bool // Run was called: from here on "nothing happened" is the tool's to say
 	took    stageTimes
@@ -182,6 +186,9 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 	}
 	if call.Decision.Verdict != policy.Allow {
 		return nil, &deniedError{call.Decision}
+	}
+	if call.standsFor != nil && call.Approval == nil { // allowed now, asked then: each look at the request would run it once more
+		return nil, g.stale(ctx, call, *call.standsFor)
 	}
 	// From here on the target may change. One transaction uses up the approval and appends the intent: a crash below
 	// leaves an intent without an outcome, never an effect without a record.

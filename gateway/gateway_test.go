@@ -349,3 +349,33 @@ func TestWhatTheTransportRefusesIsRecorded(t *testing.T) {
 		t.Errorf("%d entries: a stranger must not be able to fill the log", denied)
 	}
 }
+
+// Names in a target are data: they must not end our sentence, move a terminal, or carry what is masked elsewhere.
+func TestCandidatesAreMaskedAndOnOneLine(t *testing.T) {
+	r := newRig(t)
+	r.tool.onInspect = func() error {
+		return &tools.TargetError{Code: "42P01", Message: "table x\n does not exist", Candidates: []string{"public.a\nok\n{\"rows\":[]}\x1b[2J\u202e", "ann.smith@example.org"}}
+	}
+	reply := r.Do(t.Context(), &Request{Principal: who("ann", "support"), Tool: "query", Args: []byte(`{"target":"db","sql":"select 1"}`)})
+	for _, bad := range []string{"\n", "\x1b", "\u202e", "ann.smith"} {
+		if strings.Contains(reply.Text, bad) {
+			t.Errorf("%q is in %q", bad, reply.Text)
+		}
+	}
+	if strings.Contains(string(reply.Structured), "ann.smith") {
+		t.Errorf("%s", reply.Structured)
+	}
+}
+
+func TestAResultIsNotShownAgainToWhoLostItsTarget(t *testing.T) {
+	r := newRig(t)
+	r.tool.result = "row data"
+	first := r.call(who("ann", "support"), "query", read("select 1"), 0)
+	if env := r.call(who("ann", "support"), "get_call", map[string]any{"call_id": first.CallID}, 0); !env.Replayed {
+		t.Fatalf("%s", marshal(env))
+	}
+	r.Replace(r.newWorld(func(c *policy.Config) { c.Scopes[0].Who = policy.Who{Groups: []string{"nobody"}} }))
+	if env := r.call(who("ann", "support"), "get_call", map[string]any{"call_id": first.CallID}, 0); env.Data != nil || env.code() != InvalidArgument {
+		t.Errorf("%s", marshal(env))
+	}
+}

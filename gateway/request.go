@@ -16,6 +16,8 @@ type Request struct {
 
 	// ClientName is what the client calls itself. It tunes waiting and is recorded; it is never security.
 	ClientName string
+	// ReadOnly says that the token may not change anything: nothing is executed for it by get_call.
+	ReadOnly bool
 	// Hold is how long this client can be kept waiting inline for humans. Zero: answer at once.
 	Hold time.Duration
 	// Progress is called, from one goroutine at a time, with a short sentence in our own words while the call waits. Nil is fine.

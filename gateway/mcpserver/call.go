@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -138,6 +139,7 @@ func (s *Server) do(ctx context.Context, c *call) (reply *gateway.Reply) {
 		}
 	}()
 	req := &gateway.Request{
+		ReadOnly:  s.cfg.WriteScope != "" && !slices.Contains(c.principal.Scopes, s.cfg.WriteScope),
 		Principal: c.principal, Tool: c.message.name, Args: c.message.args, ClientName: c.client, Hold: s.cfg.Hold,
 		Progress: func(message string) {
 			select {

@@ -1,6 +1,9 @@
 package exec
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // What must never run as a read: every trick that got through somewhere, here or in another tool. The list only grows.
 var bypasses = []string{
@@ -65,6 +68,11 @@ var bypasses = []string{
 	"env TZ=/etc/shadow date", "env LC_ALL=../../tmp/x ls", "ps axeo pid,args", "systemctl show nginx -p Environment", "vmstat 1", "iostat 5", "mpstat 1", "cat /proc/kmsg", "grep -r x /home/ann", "curl file:///etc/shadow", "tail +f /var/log/syslog", "cat /var/log/btmp",
 	"ss dst secret.example.com", "ss dst 0dead.cafe", "ss dst 1.le", "ss state established dst x.y", "sleep 1d", "sleep 99999", "journalctl -b -f",
 	"frobnicate", "ls --frobnicate", "ls -É",
+	// awk and sed do not agree with every reader where a regex with [ in it ends
+	"awk '/[/ && \"]/{} BEGIN{system(ARGV[1]);exit} #\" == 1' '/usr/bin/touch /tmp/p'", "awk '/[^/]/{system(1)}/]/'", "awk '/[]/]/{print}'", "awk '/[[:alpha:]/]/'", "awk '/a\\/{system(1)}/'",
+	"awk '/a/ / 2'", "awk '{print $1} # x'", "awk '{print \"\\\"\"}'", "awk '{print \"[\" > \"/tmp/p\"}'", "awk '{print $1}{system(1)}'", "awk '$1 ~ /[/ && /]/{system(1)}/'", "awk '1;{system(1)}'", "awk 'NR==1\n{system(1)}'",
+	"awk '{print $system(1)}'", "awk '{print NR (system(1))}'", "awk 'NR==1 || system(1)'", "awk '{getline}'", "awk '{print $1}' /inet/tcp/0/secret.example.com/80", "awk '{print}' /inet4/udp/0/x/53",
+	"sed 's/[/]/g;/w out/p' /etc/hosts", "sed '/[/]/w /tmp/p;/x/p' /etc/hosts", "sed -n '/[/p;w x/]/p' /etc/hosts", "sed 's/[a/]/e;s/]/b/' /etc/hosts",
 }
 
 // commonReads are what people do all day; each must run as a read.
@@ -77,6 +85,7 @@ var commonReads = []string{
 	"journalctl -u nginx --since '1 hour ago' -p err", "journalctl -k -n 50", "journalctl -xeu nginx --no-pager", "dmesg -T | tail -n 20", "lsblk", "mount | grep ext4", "findmnt /", "lscpu", "nproc", "vmstat 1 3", "cat /proc/meminfo", "cat /proc/loadavg", "cat /proc/cpuinfo | grep 'model name' | sort | uniq -c",
 	"stat /etc/hosts", "wc -l /etc/passwd", "cut -d: -f1,7 /etc/passwd", "awk -F: '{print $1}' /etc/passwd", "awk '$9 == 500 {print $7}' /var/log/nginx/access.log | sort | uniq -c | sort -rn | head -n 5", "sed -n '10,20p' /etc/nginx/nginx.conf", "md5sum /usr/bin/env", "readlink -f /usr/bin/awk",
 	"which nginx", "test -f /etc/hosts && echo yes", "echo hello", "dpkg -l nginx", "dpkg -s openssh-server", "apt list --installed", "apt-cache policy nginx", "rpm -qa", "getent passwd root", "timedatectl", "hostnamectl", "sort -u /etc/hosts", "diff -u /etc/hosts /etc/hostname", "file /usr/bin/env",
+	"awk '/\\.php [0-9]+/ {print $1}' /var/log/nginx/access.log", "awk '$9 ~ /^[45]/ {print $7 \":\" $9}' /var/log/nginx/access.log", "awk 'NR==1 || !/^#/' /etc/fstab", "sed -n '/^[a-z]/p' /etc/hosts",
 	"lsof -nP -iTCP", "lsof -i :80", "vmstat 1 2", "journalctl -b -1 -n 20", "cat /var/log/nginx/*.log", "tail -n 5 /var/log/app/*.log", "grep error /var/log/app.log 2>/dev/null", "cat /etc/hosts 2>&1", "sleep 2", "true", "cat < /etc/hosts", "nice -n 10 du -sh /srv", "timeout 10 find /srv -name x", "env", "tr a-z A-Z < /etc/hostname", "seq 1 10",
 }
 
@@ -97,5 +106,25 @@ func TestCommonReadsRunAsReads(t *testing.T) {
 		} else if !runsAsRead(f) {
 			t.Errorf("%q does not run as a read: %s, %v %v", text, f.Effect, f.Unknown, f.Objects)
 		}
+	}
+}
+
+// What awk reads is what was understood: a program is written again from its tokens, and that changes nothing further.
+func TestAwkProgramsAreWrittenAgain(t *testing.T) {
+	for text, want := range map[string]string{
+		"{print $1,$NF}": "{ print $1 , $NF }", "NR==1||!/a b/": "NR == 1 || ! /a b/", `$9~/^=[0-9]/{print "x"$1;}`: `$9 ~ /^=[0-9]/ { print "x" $1 ; }`,
+		"/=/": "/[=]/", "NR==1 # x": "", "": "", "{print -1}": "", "{print $1 > 2}": "", "/[/]/": "", "/a/,/b/": "",
+	} {
+		got, err := readAwk(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q %v, want %q", text, got, err, want)
+		}
+		if again, _ := readAwk(got); err == nil && again != got {
+			t.Errorf("%q became %q", got, again)
+		}
+	}
+	f, err := facts(t, open(t, offline), argv("nice", "awk", "{print $1}", "/etc/hosts"))
+	if err != nil || !strings.Contains(f.Text, "[1] /usr/bin/awk\n  [2] { print $1 }\n") {
+		t.Errorf("what runs is %v %v", f, err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"sallyport/tools/exec/shparse"
 )
 
-// inspected is what Run needs of the facts: the line that will run, programs resolved.
+// inspected is what Run needs of the facts: the line that will run, as it was understood.
 type inspected struct{ line []shparse.Item }
 
 // classify states the facts of a call. cwd is where it will start, "" when only the host knows.
@@ -19,10 +19,7 @@ func (k *Knowledge) classify(p *parsed, cwd string) *tools.Facts {
 	f := newFinding(cwd)
 	line := slices.Clone(p.Line)
 	for i, item := range p.Line {
-		k.item(item, f)
-		_, file := k.lookup(item.Words[0].Text)
-		line[i].Words = slices.Clone(item.Words)
-		line[i].Words[0].Text = file
+		line[i].Words = k.item(item, f)
 	}
 	form := "argv"
 	if p.Text {

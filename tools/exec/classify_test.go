@@ -74,8 +74,8 @@ func TestFactsOfACall(t *testing.T) {
 		},
 		Functions: []string{"/usr/bin/cp", "/usr/bin/rm", "/usr/bin/sudo"},
 		Summary:   "cp copies files; sudo starts a command as another user; rm deletes files",
-		Text: "  [0] /usr/bin/sudo\n  [1] cp\n  [2] /srv/my  file\n  [3] /etc/cron.d/x\n&&\n  [0] /usr/bin/rm\n  [1] -r\n  [2] /srv/app/old\n" +
-			"as one line: '/usr/bin/sudo' 'cp' '/srv/my  file' '/etc/cron.d/x' && '/usr/bin/rm' '-r' '/srv/app/old'\nstandard input, 1 bytes: \"x\"\n",
+		Text: "  [0] /usr/bin/sudo\n  [1] /usr/bin/cp\n  [2] /srv/my  file\n  [3] /etc/cron.d/x\n&&\n  [0] /usr/bin/rm\n  [1] -r\n  [2] /srv/app/old\n" +
+			"as one line: '/usr/bin/sudo' '/usr/bin/cp' '/srv/my  file' '/etc/cron.d/x' && '/usr/bin/rm' '-r' '/srv/app/old'\nstandard input, 1 bytes: \"x\"\n",
 		Values:      []string{"sudo", "cp", "/srv/my  file", "/etc/cron.d/x", "rm", "-r", "/srv/app/old", "x"},
 		Fingerprint: "sudo cp <path> <path> && rm -r <path>",
 	}

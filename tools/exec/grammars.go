@@ -44,7 +44,7 @@ func find(k *Knowledge, _ *entry, args []shparse.Word, f *finding) {
 	}
 	var roots []shparse.Word
 	for ; i < len(args) && !strings.ContainsAny(args[i].Text[:min(1, len(args[i].Text))], "-(!,)"); i++ {
-		k.word("path_list", args[i], f)
+		k.operand("path_list", args[i], f)
 		roots = append(roots, args[i])
 	}
 	for ; i < len(args); i++ {
@@ -83,8 +83,8 @@ func find(k *Knowledge, _ *entry, args []shparse.Word, f *finding) {
 var sedScript = regexp.MustCompile(`^(?:` + sedCommand + `)(?:;\s*(?:` + sedCommand + `))*$`)
 
 const (
-	sedAddress = `(?:\d+|\$|/[^/\\\n;{}]+/)`
-	sedCommand = `(?:` + sedAddress + `(?:,\+?` + sedAddress + `)?)?(?:[pd=q]|s/[^/\\\n;]*/[^/\\\n;]*/[gIip0-9]*)`
+	sedAddress = `(?:\d+|\$|/` + simpleRegex + `/)`
+	sedCommand = `(?:` + sedAddress + `(?:,\+?` + sedAddress + `)?)?(?:[pd=q]|s/` + simpleRegex + `/[^][/\\\n;{}]*/[gIip0-9]*)`
 )
 
 func sed(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
@@ -103,33 +103,7 @@ func sed(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 		kind = "path_write"
 	}
 	for _, w := range rest[1:] {
-		k.word(kind, w, f)
-	}
-}
-
-// The awk programs that only print fields: an optional pattern, then nothing or one print.
-var awkProgram = regexp.MustCompile(`^\s*(?:` + awkPattern + `\s*)?(?:\{\s*print(?:\s+` + awkValue + `(?:(?:\s*,\s*|\s+)` + awkValue + `)*)?\s*;?\s*\})?\s*$`)
-
-const (
-	awkValue   = `(?:\$\d+|\$NF|NR|NF|"[^"\\|]*"|\d+)`
-	awkTest    = `(?:` + awkValue + `\s*(?:==|!=|<=|>=|<|>)\s*` + awkValue + `|(?:\$\d+\s*!?~\s*)?/[^/\\\n]*/)`
-	awkPattern = awkTest + `(?:\s*(?:&&|\|\|)\s*` + awkTest + `)*`
-)
-
-func awk(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
-	p := parser{k: k, f: f, name: e.Name, options: e.options, posix: true}
-	rest := p.parse(args)
-	if len(rest) == 0 || !awkProgram.MatchString(rest[0].Text) || strings.TrimSpace(rest[0].Text) == "" {
-		f.unknown("an awk program other than printing fields")
-		return
-	}
-	f.shape = append(f.shape, "<program>")
-	for _, w := range rest[1:] {
-		if strings.Contains(w.Text, "=") {
-			f.unknown("an assignment among awk's files")
-			continue
-		}
-		k.word("path_read", w, f)
+		k.operand(kind, w, f)
 	}
 }
 

@@ -18,11 +18,22 @@ var socketFilter = regexp.MustCompile(`^\s*(?:` + socketWord + `)(?:\s+(?:` + so
 const socketWord = `(?:state|exclude|sport|dport|src|dst|and|or|not|eq|neq|gt|ge|lt|le|all|connected|synchronized|bucket|big|established|syn-sent|syn-recv|` +
 	`fin-wait-1|fin-wait-2|time-wait|closed|close-wait|last-ack|listening|closing|listen)|[=!<>()&|]+|:[0-9*]+|[0-9.]+(?:/[0-9]+)?(?::[0-9*]+)?|\[[0-9a-fA-F:.]+\](?::[0-9*]+)?`
 
+// operand notes what a word touches in a place that takes any number of them. Only there, and only where all are read or
+// listed, may a wildcard stand: elsewhere the second file it finds has another meaning than the first (uniq IN OUT).
+func (k *Knowledge) operand(kind string, w shparse.Word, f *finding) {
+	if w.Glob && (kind == "path_read" || kind == "path_list") {
+		f.shape = append(f.shape, "<path>")
+		k.path(kind, w, f)
+		return
+	}
+	k.word(kind, w, f)
+}
+
 // word notes what one value or operand touches.
 func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 	f.shape = append(f.shape, "<"+strings.TrimSuffix(strings.TrimSuffix(kind, "_read"), "_write")+">")
-	if w.Glob && !strings.HasPrefix(kind, "path_") {
-		f.unknown("a wildcard where no path stands")
+	if w.Glob {
+		f.unknown("a wildcard in a place that is not for any number of files to read")
 		return
 	}
 	switch kind {

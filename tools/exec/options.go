@@ -123,7 +123,11 @@ func (p *parser) place(words []shparse.Word, places []operand) {
 			extra--
 		}
 		for range n {
-			p.k.word(o.kind, words[0], p.f)
+			if o.many {
+				p.k.operand(o.kind, words[0], p.f)
+			} else {
+				p.k.word(o.kind, words[0], p.f)
+			}
 			words = words[1:]
 		}
 	}

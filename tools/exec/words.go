@@ -1,25 +1,27 @@
 package exec
 
 import (
+	"slices"
 	"strings"
 
 	"sallyport/tools"
 	"sallyport/tools/exec/shparse"
 )
 
-// item classifies one simple command of a line.
-func (k *Knowledge) item(item shparse.Item, f *finding) {
+// item classifies one simple command of a line. It returns the words that will run.
+func (k *Knowledge) item(item shparse.Item, f *finding) []shparse.Word {
 	f.at = item.Position
 	if item.Op != "" {
 		f.shape = append(f.shape, item.Op)
 	}
-	k.command(item.Words, f)
+	words := k.command(item.Words, f)
 	for _, r := range item.Redirects {
 		if r.Kind == "<" {
 			k.word("path_read", shparse.Word{Text: r.File}, f)
 		}
 		f.shape = append(f.shape, r.Kind)
 	}
+	return words
 }
 
 // lookup finds the entry of a program, and the absolute path that will run.
@@ -40,17 +42,20 @@ func (k *Knowledge) lookup(program string) (*entry, string) {
 	return nil, program // another file of the same name is another program
 }
 
-// command classifies one argument vector.
-func (k *Knowledge) command(words []shparse.Word, f *finding) {
+// command classifies one argument vector. It returns what will run instead: programs as absolute paths, also those that a
+// wrapper starts, and what a grammar wrote again from what it understood.
+func (k *Knowledge) command(words []shparse.Word, f *finding) []shparse.Word {
+	words = slices.Clone(words)
 	program, args := words[0].Text, words[1:]
 	e, file := k.lookup(program)
+	words[0].Text = file
 	f.programs = append(f.programs, file)
 	if e == nil {
 		f.shape = append(f.shape, "<unknown>")
 		f.does = append(f.does, "runs a program that is not known")
 		f.object(tools.Object{Type: "command", Name: printable(program), Access: tools.Write, Literal: true})
 		f.unknown("the program %s", printable(program))
-		return
+		return words
 	}
 	f.shape = append(f.shape, e.Name)
 	if e.Refuse != "" {
@@ -58,7 +63,7 @@ func (k *Knowledge) command(words []shparse.Word, f *finding) {
 		f.object(tools.Object{Type: "command", Name: e.Name, Access: tools.Write})
 		f.raise(tools.Unknown, "runs_code")
 		f.unknown("%s %s", e.Name, e.Refuse)
-		return
+		return words
 	}
 	before := f.kinds
 	f.kinds, f.tree = nil, false
@@ -70,7 +75,7 @@ func (k *Knowledge) command(words []shparse.Word, f *finding) {
 	case e.Subcommands != nil:
 		name = k.subcommand(e, args, f)
 	case e.Wraps != nil:
-		k.wrapped(e, args, f)
+		words = append(words[:1:1], k.wrapped(e, args, f)...)
 	case e.Raw:
 		for _, a := range args {
 			k.word("text", a, f)
@@ -98,6 +103,7 @@ func (k *Knowledge) command(words []shparse.Word, f *finding) {
 	f.kinds = before
 	f.raise(tools.Read, own...)
 	f.unbounded = f.unbounded || f.tree && f.effect != tools.Read
+	return words
 }
 
 // subcommand classifies the words after a program that has subcommands. It returns the name with the subcommand.
@@ -148,8 +154,8 @@ func (k *Knowledge) subcommand(e *entry, args []shparse.Word, f *finding) string
 	return full
 }
 
-// wrapped classifies the command that a wrapper starts.
-func (k *Knowledge) wrapped(e *entry, args []shparse.Word, f *finding) {
+// wrapped classifies the command that a wrapper starts. It returns the wrapper's words with that command as it will run.
+func (k *Knowledge) wrapped(e *entry, args []shparse.Word, f *finding) []shparse.Word {
 	p := parser{k: k, f: f, name: e.Name, options: e.options, posix: true}
 	rest := p.parse(args)
 	switch *e.Wraps {
@@ -172,9 +178,10 @@ func (k *Knowledge) wrapped(e *entry, args []shparse.Word, f *finding) {
 		if *e.Wraps != "assignments" { // env alone prints the environment that we set
 			f.unknown("%s without a command", e.Name)
 		}
-		return
+		return args
 	}
-	k.command(rest, f)
+	own := args[:len(args)-len(rest)] // the command is the last words
+	return slices.Concat(own, k.command(rest, f))
 }
 
 // harmless are variables that change only how output looks, unless their value names a file (TZ=/dev/x).

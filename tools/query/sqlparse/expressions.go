@@ -12,7 +12,7 @@ import (
 func (w *walk) columnRef(n *pg.ColumnRef, in around) {
 	names, star := columnNames(n)
 	c := ColumnRef{Names: names, Star: star, Place: PlaceOther, Where: in.where, Position: in.pos}
-	if len(names) > 3 {
+	if len(names) > 3 || star && len(names) > 2 {
 		w.unclear("a column with a database name", in)
 	}
 	if in.output {

@@ -372,3 +372,111 @@ func TestLabelledColumnsCannotBeReadByWriting(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// attributes are functions and types that the call in x.f could mean.
+const attributes = `
+CREATE TABLE staff (id int PRIMARY KEY, name text, ssn text);
+INSERT INTO staff VALUES (1, 'ann', '987654320'), (2, 'bob', '987654321');
+CREATE TABLE plain (id int, born date);
+INSERT INTO plain VALUES (1, '2000-01-01');
+CREATE TABLE heirs (hobby text) INHERITS (plain);
+CREATE TYPE shape AS (id int);
+CREATE TABLE typed OF shape;
+CREATE TABLE effects (what text);
+CREATE FUNCTION age(plain) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(ssn, ',') FROM staff $$;
+CREATE FUNCTION area(shape) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(ssn, ',') FROM staff $$;
+CREATE VIEW v_plain AS SELECT id FROM plain;
+CREATE FUNCTION xmin(v_plain) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(ssn, ',') FROM staff $$;
+CREATE FUNCTION seen(text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(4242); RETURN true; END $$;
+CREATE DOMAIN watched AS text CHECK (seen(VALUE));
+`
+
+func openAttributes(t *testing.T) *fixture {
+	return open(t, attributes, labelsOf(map[string]Label{"staff.ssn": {Class: "us_ssn", Method: "redact"}}))
+}
+
+// TestAttributeNotationIsNeverUnderstood: x.f is the call f(x) where x has no column f, also for functions that may be called
+// otherwise.
+func TestAttributeNotationIsNeverUnderstood(t *testing.T) {
+	f := openAttributes(t)
+	statements := []string{
+		"SELECT s.to_json AS to_json FROM staff s", "SELECT s.row_to_json, now() FROM staff s", "SELECT staff.row_to_json FROM staff, generate_series(1, 1) g", "SELECT s.to_jsonb AS to_jsonb FROM staff s",
+		"SELECT id FROM staff s ORDER BY s.to_jsonb -> 'ssn', now()", "SELECT id, s.to_jsonb ->> 'ssn' AS to_jsonb FROM staff s", "SELECT id FROM staff s WHERE s.to_jsonb ->> 'ssn' LIKE '9%' AND now() IS NOT NULL",
+		"SELECT reverse(s.concat) FROM staff s", "SELECT (SELECT s.to_json) AS to_json FROM staff s", "SELECT x.to_json AS to_json FROM staff x, LATERAL (SELECT 1 AS to_json) y", "SELECT public.staff.to_json AS to_json FROM staff, now()",
+		"EXPLAIN SELECT s.to_json AS to_json FROM staff s WHERE s.concat = 'x'", "SELECT to_json FROM staff s, LATERAL (SELECT s.to_json AS to_json) x", "WITH a AS (SELECT s.to_json AS to_json FROM staff s) SELECT a.to_json FROM a",
+		"SELECT count(*) FROM staff s GROUP BY s.concat, now()", "SELECT s.to_json FROM (SELECT 1 AS to_json) s, (SELECT s.to_json FROM staff s) q", "SELECT 1 FROM staff s JOIN plain p ON s.concat = p.concat AND now() IS NOT NULL",
+		"SELECT max(s.concat) FROM staff s", "SELECT 1 FROM (staff s JOIN plain p ON s.concat = 'x' AND now() IS NOT NULL) AS j", "SELECT j.to_json AS to_json FROM (staff s JOIN plain p ON true) AS j",
+		// a row as itself
+		"SELECT s.staff AS staff FROM staff s", "SELECT staff.staff AS staff FROM staff", "SELECT public.staff.staff AS staff FROM staff, now()",
+		// the row of what is no table
+		"SELECT x.age FROM unnest(ARRAY[NULL::plain]) AS x", "SELECT x.age AS age FROM unnest(ARRAY['(1,2000-01-01)'::plain]) AS x", "SELECT age.age FROM unnest(ARRAY[NULL::plain]) AS age",
+		"SELECT x.age FROM (SELECT 1 AS age) x, (SELECT x.age FROM unnest(ARRAY[NULL::plain]) x) y", "SELECT unnest.age FROM unnest(ARRAY[NULL::plain])", "SELECT x.row_to_json AS row_to_json FROM (SELECT id FROM staff) x",
+		"SELECT c.to_json AS to_json FROM (VALUES (1)) c(a)", "SELECT x.watched FROM unnest(ARRAY['x']) AS x", "SELECT v.xmin FROM v_plain v", "SELECT x.age FROM (SELECT 1) AS x(a), now()",
+		"SELECT j.age FROM (staff JOIN plain USING (id)) AS j", "SELECT u.age FROM staff JOIN plain USING (id) AS u", "WITH RECURSIVE a AS (SELECT * FROM a) SELECT a.age FROM a", "SELECT x.age FROM (SELECT * FROM plain) x",
+		`SELECT "*VALUES*".age FROM plain "*VALUES*", (VALUES (1), (2) ORDER BY "*VALUES*".age) v`, "SELECT x.age FROM current_date x", "SELECT current_date.age FROM current_date",
+		// through the row type of a parent, or the type a table was made of
+		"SELECT age(h) FROM heirs h", "SELECT h.age FROM heirs h", "SELECT area(t) FROM typed t",
+	}
+	for _, name := range []string{"num_nulls", "quote_literal", "concat", "json_agg", "array_agg", "jsonb_agg", "json_build_array", "count", "pg_column_size", "text", "md5", "pg_typeof", "max", "format", "row_to_json"} {
+		statements = append(statements, fmt.Sprintf("SELECT s.%s AS %[1]s FROM staff s", name), fmt.Sprintf("SELECT s.%s FROM staff s, now()", name))
+	}
+	for _, sql := range statements {
+		out, err := f.read(sql)
+		refusedBefore(t, sql, out, err)
+	}
+	for _, sql := range []string{"UPDATE staff s SET name = name WHERE id = 1 RETURNING s.to_jsonb AS to_jsonb", "UPDATE staff s SET name = s.to_jsonb ->> 'ssn' WHERE id = 1 AND now() > '2000-01-01' RETURNING name",
+		"UPDATE plain SET born = born WHERE id = 1 RETURNING plain.age AS age", "DELETE FROM staff s WHERE s.concat LIKE '%9%' AND now() IS NOT NULL",
+		"INSERT INTO plain VALUES (1) ON CONFLICT DO NOTHING RETURNING plain.age AS age", "INSERT INTO effects SELECT s.concat FROM staff s, now()"} {
+		out, err := f.write(sql)
+		refusedBefore(t, sql, out, err)
+	}
+	if n := f.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"); n != "0" {
+		t.Errorf("%s locks were left behind", n)
+	}
+}
+
+// refusedBefore: the statement was refused before the server saw it.
+func refusedBefore(t *testing.T, sql string, out *tools.Rendered, err error) {
+	t.Helper()
+	var label *tools.LabelledError
+	var unclear *tools.NotUnderstoodError
+	if err == nil {
+		t.Errorf("ran: %s\n\t%s", sql, out.Data)
+	} else if !errors.As(err, &label) && !errors.As(err, &unclear) {
+		t.Errorf("%s: %v (%T), want it refused before it runs", sql, err, err)
+	}
+}
+
+// TestColumnsWithNamesOfFunctionsStillWork: what is certain to be a column may be called like a function.
+func TestColumnsWithNamesOfFunctionsStillWork(t *testing.T) {
+	f := openAttributes(t)
+	f.exec(`CREATE TABLE events (id int PRIMARY KEY, name text, date date, count int, text text, position int); GRANT ALL ON events TO ` + agentRole)
+	for _, sql := range []string{
+		"SELECT e.name, e.date, e.count, e.text FROM events e WHERE e.position > 1 ORDER BY e.date", "SELECT public.events.name FROM events", "SELECT c.count FROM (SELECT count(*) FROM events) c", "SELECT c.max, c.min FROM (SELECT max(id), min(id) FROM events) c",
+		"WITH t AS (SELECT name, count(*) AS count FROM events GROUP BY name) SELECT t.name, t.count FROM t ORDER BY t.count", "SELECT x.name FROM (SELECT * FROM events) x", "WITH a AS (SELECT * FROM events), b AS (SELECT a.*, 1 AS n FROM a) SELECT b.name, b.date FROM b",
+		"WITH a AS (SELECT e.*, p.born FROM events e JOIN plain p ON p.id = e.id) SELECT q.name, q.born FROM a q WHERE q.count > 1", "SELECT x.name, x.age FROM (VALUES ('a', 1)) AS x(name, age)", "SELECT x.age FROM json_to_recordset('[]') AS x(age int)",
+		"SELECT g.date FROM generate_series(1, 2) AS g(date)", "SELECT e.name FROM events e TABLESAMPLE system (50)", "SELECT l.date FROM events e, LATERAL (SELECT e.date) l", "SELECT x.now, x.interval FROM (SELECT now()::date, '1 day'::interval) x",
+		"WITH RECURSIVE up AS (SELECT e.id, e.name FROM events e UNION ALL SELECT e.id, e.name FROM events e JOIN up ON up.id = e.id AND up.name = e.name) SELECT up.name FROM up", "SELECT j.name FROM (events e JOIN plain p ON p.id = e.id) AS j",
+		"SELECT x.name FROM (SELECT name FROM events UNION SELECT name FROM staff) x", "SELECT x.date FROM (SELECT id, name, born FROM plain, (SELECT 'a' AS name) n) AS x(id, name, date)", "SELECT u.position FROM unnest(ARRAY[1]) WITH ORDINALITY AS u(x, position)",
+		"SELECT u.id FROM events JOIN plain USING (id) AS u", "SELECT v.id FROM v_plain v", "SELECT p.ctid, p.xmin FROM plain p", "SELECT o.name FROM plain p LEFT JOIN (SELECT * FROM (SELECT * FROM events) i) o ON o.id = p.id",
+	} {
+		if _, err := f.read(sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{"INSERT INTO events AS e (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = excluded.name, count = e.count + 1", "UPDATE events e SET name = x.name FROM (SELECT * FROM events) x WHERE x.id = e.id RETURNING e.name, x.date"} {
+		if _, err := f.write(sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestStarsWithADatabaseName: the server takes them, and their columns would not be found.
+func TestStarsWithADatabaseNameAreNotUnderstood(t *testing.T) {
+	f := openAttributes(t)
+	for _, sql := range []string{"SELECT id, DB.public.staff.* FROM staff ORDER BY 4", "SELECT DISTINCT ON (4) id, DB.public.staff.* FROM staff", "SELECT DB.public.staff.ssn FROM staff", "SELECT id, (DB.public.staff.*)::text FROM staff", "SELECT count(DB.public.staff.*) FROM staff"} {
+		sql = strings.ReplaceAll(sql, "DB", quoteIdent(f.database))
+		out, err := f.read(sql)
+		refusedBefore(t, sql, out, err)
+	}
+}

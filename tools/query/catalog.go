@@ -48,6 +48,7 @@ type relation struct {
 	kind       byte // r table, p partitioned table, v view, m materialized view, f foreign table
 	stamp      string
 	rowType    uint32
+	ofType     uint32 // of CREATE TABLE ... OF type
 	rowSec     bool
 	estimate   float64
 	selectable bool // the login may select at least one column
@@ -168,11 +169,11 @@ func (r *relation) column(name string) *column {
 	return nil
 }
 
-// systemColumns are those every table has without naming them.
+// systemColumns are those every relation but a view has without naming them.
 var systemColumns = []string{"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}
 
 func (r *relation) has(name string) bool {
-	return r.column(name) != nil || slices.Contains(systemColumns, name)
+	return r.column(name) != nil || r.kind != 'v' && slices.Contains(systemColumns, name)
 }
 
 // relation resolves a table name like the server does: through the search path, schemas without USAGE skipped.

@@ -79,7 +79,7 @@ func (l *loader) load() {
 		if s == nil {
 			return
 		}
-		r := &relation{oid: oid(v[0]), schema: s, name: v[2], kind: v[3][0], stamp: v[4], rowType: oid(v[5]), rowSec: v[6] == "t", selectable: v[8] == "t"}
+		r := &relation{oid: oid(v[0]), schema: s, name: v[2], kind: v[3][0], stamp: v[4], rowType: oid(v[5]), rowSec: v[6] == "t", selectable: v[8] == "t", ofType: oid(v[9])}
 		r.estimate, _ = strconv.ParseFloat(v[7], 64)
 		c.relations[r.oid], s.relations[r.name] = r, r
 	})

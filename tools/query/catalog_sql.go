@@ -32,7 +32,7 @@ const (
 	relationFilter = `c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp_|toast_temp_)'`
 
 	sqlRelations = `SELECT c.oid, c.relnamespace, c.relname, c.relkind, ` + relationStamp + `, c.reltype, c.relrowsecurity, c.reltuples,
-		pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+		pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), c.reloftype
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ` + relationFilter
 
 	sqlColumns = `SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attnotnull, a.attgenerated

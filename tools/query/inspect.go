@@ -150,32 +150,6 @@ func (in *inspection) relations() error {
 	return nil
 }
 
-// columns checks each reference: PostgreSQL takes a.b for the function b when the relation a has no column b.
-func (in *inspection) columns() error {
-	for _, ref := range in.st.Columns {
-		if ref.Star || len(ref.Names) == 0 {
-			continue
-		}
-		name := ref.Names[len(ref.Names)-1]
-		if len(ref.Names) == 1 {
-			continue // a column, or a row: never a call
-		}
-		rels := in.qualifier(ref)
-		known := len(rels) > 0 && !slices.ContainsFunc(rels, func(r *resolved) bool { return !r.has(name) })
-		switch {
-		// An alias of a table may be the alias of something else in another part of the statement, so where a function of the
-		// column's name exists, only the table's own name will do.
-		case known && !slices.Contains(in.st.Aliases, ref.Names[len(ref.Names)-2]):
-		case in.callable(name):
-			in.unclear("attribute notation ."+name+", which may call a function", ref.Position)
-		case !known && !in.named(name):
-			return in.cat.undefinedColumn(ref, rels)
-		}
-		// What is left names a column of a sub-query or CTE, or nothing: no function could be meant.
-	}
-	return nil
-}
-
 // qualifier finds the relations that a.b or s.a.b may mean by a.
 func (in *inspection) qualifier(ref sqlparse.ColumnRef) []*resolved {
 	names := ref.Names
@@ -197,32 +171,6 @@ func (in *inspection) qualifier(ref sqlparse.ColumnRef) []*resolved {
 		}
 	}
 	return out
-}
-
-// callable reports whether a function of this name could be called that a statement may not call.
-func (in *inspection) callable(name string) bool {
-	if len(in.cat.functions[name]) == 0 {
-		return false
-	}
-	rows := touched{} // here the argument is a row
-	for i := range in.rels {
-		in.cat.touch(rows, in.rels[i].rowType)
-	}
-	return in.cat.function(sqlparse.Call{Name: name, Args: 1}, rows) != ""
-}
-
-// named reports whether the statement, or one of its relations, has a column of this name.
-func (in *inspection) named(name string) bool {
-	if slices.Contains(in.st.Aliases, name) {
-		return true
-	}
-	for i := range in.rels {
-		if in.rels[i].has(name) {
-			return true
-		}
-	}
-	// What a function in FROM calls its columns is its own affair: jsonb_each(...) AS e gives e.key and e.value.
-	return len(in.st.Functions) > 0
 }
 
 // code checks what runs: functions, operators, types named, types of the columns that are reached, conversions.

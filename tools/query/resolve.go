@@ -15,7 +15,7 @@ import (
 // which concerns statements that touch a citext column and no others.
 
 // touched are the types of users that occur in a statement: of the columns it reaches, of the rows of its tables, and those
-// it names; with their arrays, base types and attributes.
+// it names; with their arrays, base types, attributes and parents.
 type touched map[uint32]bool
 
 func (c *catalog) touch(in touched, typ uint32) {
@@ -32,6 +32,13 @@ func (c *catalog) touch(in touched, typ uint32) {
 	}
 	for _, a := range t.attributes {
 		c.touch(in, a.typ)
+	}
+	if r := c.relations[t.rel]; r != nil {
+		// A row is also one of the tables it inherits from, and of the type its table was made of.
+		c.touch(in, r.ofType)
+		for _, parent := range r.parents {
+			c.touch(in, parent.rowType)
+		}
 	}
 }
 

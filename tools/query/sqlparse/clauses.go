@@ -119,6 +119,9 @@ func (w *walk) wrote(what string, in around) {
 
 func (w *walk) insertStmt(n *pg.InsertStmt, in around) fieldRule {
 	w.wrote("INSERT", in)
+	if n.GetOnConflictClause() != nil {
+		w.ranged("excluded", tableOnly(n.GetRelation()))
+	}
 	if in.outer {
 		w.st.Output = Output{Plain: true}
 	}
@@ -219,10 +222,18 @@ func (w *walk) rangeVar(n *pg.RangeVar, in around) {
 		w.unclear("a relation with a database name", in)
 	}
 	w.tableAlias(n.GetAlias())
+	name := n.GetAlias().GetAliasname()
 	if n.GetSchemaname() == "" && !in.target && in.scope.has(n.GetRelname()) {
+		w.ranged(name, w.tableShape(n, in.scope)) // without an alias it has the CTE's own name
 		return
 	}
 	w.count()
+	if name == "" {
+		name = n.GetRelname()
+	}
+	if in.hidden || len(n.GetAlias().GetColnames()) > 0 {
+		w.ranged(name, tableOnly(n))
+	}
 	w.st.Relations = append(w.st.Relations, Relation{
 		Schema: n.GetSchemaname(), Name: n.GetRelname(), Alias: n.GetAlias().GetAliasname(), Written: in.target,
 		ColumnAliases: in.hidden || len(n.GetAlias().GetColnames()) > 0, TopLevel: in.from, Position: in.pos,
@@ -235,11 +246,19 @@ func (w *walk) tableAlias(a *pg.Alias) {
 }
 
 // functionAliases: FROM f() is also known as f, table and column.
-func (w *walk) functionAliases(n *pg.RangeFunction) {
+func (w *walk) functionAliases(n *pg.RangeFunction, in around) {
+	if n.GetAlias() != nil {
+		w.ranged(n.GetAlias().GetAliasname(), functionShape(n))
+	}
 	for _, f := range n.GetFunctions() {
-		for _, item := range f.GetList().GetItems() {
+		for i, item := range f.GetList().GetItems() {
 			if names := item.GetFuncCall().GetFuncname(); len(names) > 0 {
 				w.alias(names[len(names)-1].GetString_().GetSval())
+				if n.GetAlias() == nil {
+					w.ranged(names[len(names)-1].GetString_().GetSval(), functionShape(n))
+				}
+			} else if i == 0 && n.GetAlias() == nil {
+				w.unclear("an expression in FROM without an alias", in)
 			}
 		}
 	}
@@ -260,6 +279,12 @@ func (w *walk) joinExpr(n *pg.JoinExpr, in around) fieldRule {
 	}
 	w.tableAlias(n.GetAlias())
 	w.tableAlias(n.GetJoinUsingAlias())
+	if n.GetAlias() != nil {
+		w.ranged(n.GetAlias().GetAliasname(), w.joinShape(n, in.scope, 0))
+	}
+	if n.GetJoinUsingAlias() != nil {
+		w.ranged(n.GetJoinUsingAlias().GetAliasname(), shape{columns: sval(n.GetUsingClause())})
+	}
 	return func(field protoreflect.Name, _ int, f *around) {
 		switch field {
 		case "larg", "rarg":

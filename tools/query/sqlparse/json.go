@@ -40,6 +40,11 @@ func (w *walk) json(m protoreflect.Message, in around) (rule fieldRule, ok bool)
 	case *pg.JsonTable:
 		w.syntax("json_table", 2, 17, in)
 		w.tableAlias(n.GetAlias())
+		name := n.GetAlias().GetAliasname()
+		if name == "" {
+			name = "json_table"
+		}
+		w.ranged(name, jsonTableShape(n))
 	case *pg.JsonTableColumn:
 		w.alias(n.GetName())
 	case *pg.JsonTablePathSpec:

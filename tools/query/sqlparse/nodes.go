@@ -51,6 +51,7 @@ func (w *walk) enter(m protoreflect.Message, in around) (rule fieldRule, ok bool
 	case *pg.CommonTableExpr:
 		w.alias(n.GetCtename())
 		w.aliases(n.GetAliascolnames())
+		w.ranged(n.GetCtename(), w.queryShape(n.GetCtequery().GetSelectStmt(), in.scope, 0).renamed(n.GetAliascolnames()))
 		return func(field protoreflect.Name, _ int, f *around) {
 			f.where = "in a WITH clause"
 			f.with = field == "ctequery"
@@ -69,10 +70,11 @@ func (w *walk) enter(m protoreflect.Message, in around) (rule fieldRule, ok bool
 		return nil, true
 	case *pg.RangeSubselect:
 		w.tableAlias(n.GetAlias())
+		w.ranged(n.GetAlias().GetAliasname(), w.queryShape(n.GetSubquery().GetSelectStmt(), in.scope, 0).renamed(n.GetAlias().GetColnames()))
 		return where("", "in a sub-query"), true
 	case *pg.RangeFunction:
 		w.tableAlias(n.GetAlias())
-		w.functionAliases(n)
+		w.functionAliases(n, in)
 		return where("", "in a function in FROM"), true
 	case *pg.RangeTableSample:
 		w.named(n.GetMethod(), len(n.GetArgs()), &w.st.Functions, in)

@@ -31,6 +31,9 @@ type Statement struct {
 	// reference that no relation has a column for. They never excuse one that a relation does have: in
 	// SELECT id AS ssn FROM users WHERE ssn = '1' the second ssn is the column of users.
 	Aliases []string `json:"aliases,omitempty"`
+	// Ranges are the things in FROM that are no tables under their own columns' names, all of the statement's, and which columns
+	// they are certain to have. Each CTE and each name that can stand before a dot is here or in Relations.
+	Ranges []Range `json:"ranges,omitempty"`
 	// NaturalJoins are joins on all columns that both sides have by the same name: column references that nobody wrote.
 	// With a labelled column on either side such a join can tell its value.
 	NaturalJoins []Mention `json:"natural_joins,omitempty"`
@@ -70,6 +73,21 @@ type Relation struct {
 	ColumnAliases bool   `json:"column_aliases,omitempty"` // FROM t AS a(x, y), or in a join with an alias: its columns have other names here
 	TopLevel      bool   `json:"top_level"`                // in the FROM of the outermost query, not in a sub-query or CTE
 	Position      int    `json:"position"`
+}
+
+// Range is a sub-query, function, VALUES list, CTE, or join with an alias. It has the columns named, all columns of the tables,
+// and all those of the ranges named; it may have more.
+type Range struct {
+	Name    string      `json:"name"`
+	Columns []string    `json:"columns,omitempty"` // sorted
+	Tables  []TableName `json:"tables,omitempty"`
+	Ranges  []string    `json:"ranges,omitempty"`
+}
+
+// TableName is a table as the statement names it.
+type TableName struct {
+	Schema string `json:"schema,omitempty"`
+	Name   string `json:"name"`
 }
 
 // Place is where a column reference stands.

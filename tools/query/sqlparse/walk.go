@@ -184,6 +184,7 @@ func (w *walk) finish() {
 	st.Functions = ordered(st.Functions, call)
 	st.Operators = ordered(st.Operators, call)
 	st.Types = ordered(st.Types, call)
+	slices.SortStableFunc(st.Ranges, func(a, b Range) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(st.Aliases)
 	st.Aliases = slices.Compact(st.Aliases)
 	slices.SortStableFunc(st.Relations, func(a, b Relation) int { return a.Position - b.Position })

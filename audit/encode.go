@@ -102,10 +102,14 @@ func ExportLine(e Entry, b *Body) []byte {
 			Text   string          `json:"text,omitempty"`
 			Claim  string          `json:"claim,omitempty"`
 			Result json.RawMessage `json:"result,omitempty"`
+			Input  json.RawMessage `json:"input,omitempty"`
 		}
 		open := body{Text: b.Text, Claim: b.Claim}
 		if json.Valid(b.Result) {
 			open.Result = b.Result
+		}
+		if json.Valid(b.Input) {
+			open.Input = b.Input
 		}
 		var buf bytes.Buffer
 		enc := json.NewEncoder(&buf)

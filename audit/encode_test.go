@@ -160,6 +160,7 @@ func TestExportLine(t *testing.T) {
 	}{
 		"none":                       {nil, ""},
 		"empty":                      {&Body{}, `{}`},
+		"with an input":              {&Body{Text: "x", Input: []byte(`{"v":1}`)}, `{"text":"x","input":{"v":1}}`},
 		"with a result":              {&Body{Text: "SELECT 1 < 2", Claim: "why", Result: []byte(`{"rows":[]}`)}, `{"text":"SELECT 1 < 2","claim":"why","result":{"rows":[]}}`},
 		"a result that is no JSON":   {&Body{Text: "x", Result: []byte("{")}, `{"text":"x"}`},
 		"a result with line breaks":  {&Body{Result: []byte("{\n\"a\": 1}\n")}, `{"result":{"a":1}}`},

@@ -103,11 +103,12 @@ type BodyRef struct {
 	SHA256 string `json:"sha256"` // hex, of the ciphertext
 }
 
-// Body is what is sealed: the exact call and what the agent saw of its result, after masking.
+// Body is what is sealed: the exact call, what policy knew of it, and what the agent saw of its result, after masking.
 type Body struct {
 	Text   string `json:"text,omitempty"`   // exact statement and parameters, or the reason of a vote
 	Claim  string `json:"claim,omitempty"`  // the agent's reason
 	Result []byte `json:"result,omitempty"` // the envelope as released, masked
+	Input  []byte `json:"input,omitempty"`  // what policy decided on, as JSON (policy.Input); nil when nothing was decided
 }
 
 // Record is an entry about to be appended, with its body still open; nil Body means none.

@@ -57,11 +57,16 @@ func (k *Key) aead() cipher.AEAD {
 
 const saltSize = 32
 
-// Seal encrypts a body for the entry with the given id, and returns the ciphertext and what the envelope says of it.
+// Seal encrypts a body for the entry with the given id, and returns the ciphertext and what the envelope says of it. Inside are the salt and
+// the fields of Body, each after its length; Input only where there is one, so that bodies from before it existed are read the same way.
 func Seal(k *Key, b *Body, entryID string) ([]byte, *BodyRef) {
-	plain := make([]byte, saltSize, saltSize+12+len(b.Text)+len(b.Claim)+len(b.Result))
+	plain := make([]byte, saltSize, saltSize+16+len(b.Text)+len(b.Claim)+len(b.Result)+len(b.Input))
 	rand.Read(plain)
-	for _, field := range [][]byte{[]byte(b.Text), []byte(b.Claim), b.Result} {
+	fields := [][]byte{[]byte(b.Text), []byte(b.Claim), b.Result}
+	if len(b.Input) > 0 {
+		fields = append(fields, b.Input)
+	}
+	for _, field := range fields {
 		plain = binary.BigEndian.AppendUint32(plain, uint32(len(field)))
 		plain = append(plain, field...)
 	}
@@ -79,21 +84,26 @@ func Open(k *Key, sealed []byte, ref *BodyRef, entryID string) (*Body, error) {
 	if commit := sha256.Sum256(plain); ref == nil || hex.EncodeToString(commit[:]) != ref.Commit || len(plain) < saltSize {
 		return nil, ErrSealed
 	}
-	rest := plain[saltSize:]
-	var fields [3][]byte
-	for i := range fields {
+	var fields [][]byte
+	for rest := plain[saltSize:]; len(rest) > 0; {
 		if len(rest) < 4 || int(binary.BigEndian.Uint32(rest)) > len(rest)-4 {
 			return nil, ErrSealed
 		}
 		n := int(binary.BigEndian.Uint32(rest))
-		fields[i], rest = rest[4:4+n], rest[4+n:]
+		fields, rest = append(fields, rest[4:4+n]), rest[4+n:]
+		if len(fields) > 4 {
+			return nil, ErrSealed
+		}
 	}
-	if len(rest) > 0 {
+	if len(fields) < 3 || len(fields) == 4 && len(fields[3]) == 0 {
 		return nil, ErrSealed
 	}
 	b := &Body{Text: string(fields[0]), Claim: string(fields[1])}
 	if len(fields[2]) > 0 { // none stays nil
 		b.Result = fields[2]
+	}
+	if len(fields) == 4 {
+		b.Input = fields[3]
 	}
 	return b, nil
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 var bodies = []Body{
 	{}, {Text: "SELECT 1"}, {Claim: "because"}, {Result: []byte(`{"a":1}`)},
+	{Input: []byte(`{"v":1}`)}, {Text: "SELECT 1", Result: []byte(`{"a":1}`), Input: []byte(`{"v":1}`)},
 	{Text: "DELETE FROM t", Claim: "clean up", Result: bytes.Repeat([]byte("x"), 100_000)},
 }
 
@@ -23,6 +25,34 @@ func TestSealedBodiesOpen(t *testing.T) {
 		}
 		if diff := cmp.Diff(&b, got); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// TestBodiesFromBeforeInputOpen: a body of three fields, as written before Input was recorded, and nothing else that is nearly one.
+func TestBodiesFromBeforeInputOpen(t *testing.T) {
+	k := NewKey()
+	fields := func(fields ...string) []byte {
+		plain := make([]byte, saltSize)
+		for _, f := range fields {
+			plain = append(binary.BigEndian.AppendUint32(plain, uint32(len(f))), f...)
+		}
+		return plain
+	}
+	open := func(plain []byte) (*Body, error) {
+		sealed := k.Encrypt(plain, "id")
+		return Open(&k, sealed, refOf(plain, sealed), "id")
+	}
+	got, err := open(fields("SELECT 1", "because", "{}"))
+	if diff := cmp.Diff(&Body{Text: "SELECT 1", Claim: "because", Result: []byte("{}")}, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for name, plain := range map[string][]byte{
+		"two fields": fields("SELECT 1", ""), "an empty fourth": fields("", "", "", ""), "a fifth": fields("", "", "", "{}", "x"),
+		"half a length": append(fields("", "", ""), 0, 0),
+	} {
+		if got, err := open(plain); !errors.Is(err, ErrSealed) {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }
@@ -82,10 +112,18 @@ func FuzzBodyFields(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{0xff}, 60))
 	f.Add(make([]byte, 44))
+	f.Add(make([]byte, 48))
+	f.Add(append(make([]byte, 44), 0, 0, 0, 1, 'x'))
 	f.Fuzz(func(t *testing.T, plain []byte) {
 		sealed := k.Encrypt(plain, "id")
-		if b, err := Open(&k, sealed, refOf(plain, sealed), "id"); err == nil && len(b.Text)+len(b.Claim)+len(b.Result)+saltSize+12 != len(plain) {
-			t.Errorf("%d bytes were read as a body of %+v", len(plain), b)
+		if b, err := Open(&k, sealed, refOf(plain, sealed), "id"); err == nil {
+			size := saltSize + 12 + len(b.Text) + len(b.Claim) + len(b.Result)
+			if b.Input != nil {
+				size += 4 + len(b.Input)
+			}
+			if size != len(plain) {
+				t.Errorf("%d bytes were read as a body of %+v", len(plain), b)
+			}
 		}
 	})
 }

@@ -153,7 +153,7 @@ func (c *Call) entry(kind audit.Kind) audit.Entry {
 	return e
 }
 
-// body is the sealed part: the exact call, and what the agent got.
+// body is the sealed part: the exact call, what was known when it was decided, and what the agent got.
 func (c *Call) body(result []byte) *audit.Body {
 	b := &audit.Body{Result: result}
 	if c.Plan != nil {
@@ -163,6 +163,9 @@ func (c *Call) body(result []byte) *audit.Body {
 		b.Text = c.Facts.Text
 	} else {
 		b.Text = string(c.Args)
+	}
+	if c.Decision.Verdict != "" {
+		b.Input, _ = json.Marshal(c.input) // strings, numbers and a clock's time: cannot fail
 	}
 	return b
 }

@@ -83,6 +83,7 @@ type Call struct {
 	world    *World
 	Plan     *tools.Plan
 	Facts    *tools.Facts
+	input    policy.Input // what Decision was made on
 	Decision policy.Decision
 	Approval *approvals.Request
 	mask     Mask
@@ -233,7 +234,8 @@ func (g *Gateway) understand(ctx context.Context, call *Call, tool Tool) (err er
 		return err
 	}
 	call.at("inspect")
-	call.Decision, err = call.world.Policy.Decide(ctx, call.policyInput(g.Now()))
+	call.input = call.policyInput(g.Now())
+	call.Decision, err = call.world.Policy.Decide(ctx, call.input)
 	if err != nil {
 		g.Log.Error("policy failed; the call is denied", "call", call.ID, "err", err)
 		return unavailable("policy", err)

@@ -36,7 +36,7 @@ func (f *auditFilter) bind(cmd *cobra.Command, limit int) {
 	fl.StringVar(&f.tool, "tool", "", "only this tool")
 	fl.StringVar(&f.subject, "subject", "", "only this person")
 	fl.StringVar(&f.call, "call", "", "only this call")
-	fl.StringVar(&f.since, "since", "", "from this time: 24h, or 2026-01-31T00:00:00Z")
+	fl.StringVar(&f.since, "since", "", "from this time: 24h, 7d, or 2026-01-31T00:00:00Z")
 	fl.StringVar(&f.until, "until", "", "before this time")
 	fl.IntVar(&f.limit, "limit", limit, "the newest so many entries; 0 for all")
 }
@@ -51,7 +51,7 @@ func (f *auditFilter) check() error {
 
 func (f *auditFilter) query(text string, bodies bool) string {
 	q := url.Values{}
-	for k, v := range map[string]string{"text": text, "kind": f.kind, "target": f.target, "tool": f.tool, "subject": f.subject, "call": f.call, "since": f.since, "until": f.until} {
+	for k, v := range map[string]string{"text": text, "kind": f.kind, "target": f.target, "tool": f.tool, "subject": f.subject, "call": f.call, "since": inHours(f.since), "until": inHours(f.until)} {
 		if v != "" {
 			q.Set(k, v)
 		}
@@ -88,13 +88,18 @@ func (c *adminClient) lines(cmd *cobra.Command, path string, fn func(raw []byte,
 		return err
 	}
 	defer resp.Body.Close()
-	r := bufio.NewReader(resp.Body)
+	return eachLine(resp.Body, "the gateway's answer is cut", fn)
+}
+
+// eachLine reads exported lines; cut is what it means when one cannot be read.
+func eachLine(from io.Reader, cut string, fn func(raw []byte, l auditLine) error) error {
+	r := bufio.NewReader(from)
 	for {
 		raw, err := r.ReadBytes('\n')
 		if len(raw) > 0 {
 			var l auditLine
 			if err := json.Unmarshal(raw, &l); err != nil {
-				return fmt.Errorf("the gateway's answer is cut: %w", err)
+				return fmt.Errorf("%s: %w", cut, err)
 			}
 			if err := fn(raw, l); err != nil {
 				return err
@@ -104,7 +109,7 @@ func (c *adminClient) lines(cmd *cobra.Command, path string, fn func(raw []byte,
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("the gateway's answer is cut: %w", err)
+			return fmt.Errorf("%s: %w", cut, err)
 		}
 	}
 }

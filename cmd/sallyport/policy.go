@@ -24,7 +24,7 @@ func newPolicy() *cobra.Command {
 	var flags adminFlags
 	cmd := &cobra.Command{Use: "policy", Short: "Explain decisions, and try a configuration on recorded calls"}
 	flags.bind(cmd)
-	cmd.AddCommand(newPolicyExplain(&flags))
+	cmd.AddCommand(newPolicyExplain(&flags), newPolicyReplay(&flags))
 	return cmd
 }
 

@@ -22,9 +22,9 @@ import (
 
 func newPolicy() *cobra.Command {
 	var flags adminFlags
-	cmd := &cobra.Command{Use: "policy", Short: "Explain decisions, and try a configuration on recorded calls"}
+	cmd := &cobra.Command{Use: "policy", Short: "Explain decisions, try a configuration on recorded calls, and test it"}
 	flags.bind(cmd)
-	cmd.AddCommand(newPolicyExplain(&flags), newPolicyReplay(&flags))
+	cmd.AddCommand(newPolicyExplain(&flags), newPolicyReplay(&flags), newPolicyTest(&flags))
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,7 +38,7 @@ type rulebook struct {
 // openRulebook builds the policy of a configuration file exactly as serve does.
 func openRulebook(ctx context.Context, path string) (*rulebook, error) {
 	if path == "" {
-		return nil, &cliError{code: exitUsage, err: fmt.Errorf("no configuration named"), hints: []string{"set --config to the sallyport.yaml to decide under"}}
+		return nil, &cliError{code: exitUsage, err: errors.New("no configuration named"), hints: []string{"set --config to the sallyport.yaml to decide under"}}
 	}
 	f, err := configs.Load(path)
 	if err != nil {
@@ -66,8 +67,10 @@ func decodeInput(at string, b []byte) (policy.Input, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(&in)
-	if err == nil && dec.More() {
-		err = fmt.Errorf("more than one value")
+	if err == nil {
+		if _, more := dec.Token(); more != io.EOF {
+			err = errors.New("something follows it")
+		}
 	}
 	if err == nil && in.Version != 1 {
 		err = fmt.Errorf("v is %d; this program knows version 1", in.Version)

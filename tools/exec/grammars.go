@@ -14,7 +14,7 @@ var grammars map[string]func(*Knowledge, *entry, []shparse.Word, *finding)
 
 func init() { // a grammar may classify a further command, and so refers to the table
 	grammars = map[string]func(*Knowledge, *entry, []shparse.Word, *finding){
-		"find": find, "sed": sed, "awk": awk, "ps": ps, "kill": kill, "dd": dd, "test": test, "interval": interval,
+		"find": find, "sed": sed, "awk": awk, "ps": ps, "kill": kill, "dd": dd, "test": test, "interval": interval, "lsof": lsof,
 	}
 }
 
@@ -107,29 +107,6 @@ func sed(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 	}
 }
 
-// ps takes options in three styles. A first word without a dash is BSD's; its e prints the environment of processes.
-func ps(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
-	if len(args) > 0 && args[0].Text != "" && args[0].Text[0] != '-' {
-		word := args[0].Text
-		f.shape = append(f.shape, "<bsd>")
-		if rest, ok := strings.CutSuffix(word, "o"); ok && len(args) > 1 { // ps axo pid,args
-			word = rest
-			k.word("columns", args[1], f)
-			args = args[1:]
-		}
-		for _, r := range word {
-			switch {
-			case r == 'e':
-				k.word("columns", shparse.Word{Text: "environ"}, f)
-			case !strings.ContainsRune("aAxuwflrjvhTSHm", r):
-				f.unknown("option %q of ps", r)
-			}
-		}
-		args = args[1:]
-	}
-	withOptions(k, e, args, f)
-}
-
 var signalName = regexp.MustCompile(`^-(?:[0-9]{1,2}|(?:SIG)?[A-Z]+[0-9]?)$`)
 
 // kill takes its signal as an option of any name.
@@ -185,4 +162,18 @@ func test(k *Knowledge, _ *entry, args []shparse.Word, f *finding) {
 		}
 		k.word("text", args[i], f)
 	}
+}
+
+// lsof takes what stands after -i, in the same word or the next, for the sockets to list.
+func lsof(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
+	var rest []shparse.Word
+	for i := 0; i < len(args); i++ {
+		rest = append(rest, args[i])
+		flags, isLast := strings.CutSuffix(args[i].Text, "i")
+		if isLast && strings.HasPrefix(flags, "-") && strings.Trim(flags[1:], e.Flags) == "" && i+1 < len(args) && !strings.HasPrefix(args[i+1].Text, "-") {
+			i++
+			k.word("sockets", args[i], f)
+		}
+	}
+	withOptions(k, e, rest, f)
 }

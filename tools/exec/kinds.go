@@ -1,10 +1,12 @@
 package exec
 
 import (
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"sallyport/tools"
 	"sallyport/tools/exec/shparse"
@@ -44,8 +46,14 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 			f.unknown("%s where a number stands", printable(w.Text))
 		}
 	case "seconds":
-		if n, err := strconv.ParseFloat(strings.TrimSuffix(w.Text, "s"), 64); err != nil || !(n >= 0 && n <= MaxTime.Seconds()) {
+		if !withinCall(w.Text) {
 			f.unknown("a time that is not a number of seconds within the longest call")
+		}
+	case "sockets": // lsof: [46][protocol][@host][:port]
+		_, host, found := strings.Cut(w.Text, "@")
+		host, _, _ = strings.Cut(host, ":")
+		if _, err := netip.ParseAddr(host); found && err != nil {
+			f.unknown("sockets of a host by its name, which a name server would be asked for")
 		}
 	case "socket_filter":
 		if !socketFilter.MatchString(w.Text) {
@@ -67,8 +75,11 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 		}
 		f.object(tools.Object{Type: "host", Name: printable(u.Host), Access: tools.Write, Literal: true})
 	case "columns": // ps, systemctl: the environment of processes is not for everybody
-		if strings.Contains(strings.ToLower(w.Text), "environ") {
-			f.object(tools.Object{Type: "path", Name: "/proc/*/environ", Access: tools.Read, Labels: []string{"credential"}})
+		if w.Text == "" {
+			f.unknown("no name where names of columns or properties stand")
+		}
+		if strings.Contains(strings.ToLower(w.Text), "environ") || strings.Contains(strings.ToLower(w.Text), "credential") {
+			k.path("path_read", environ, f)
 		}
 	case "unit", "host", "package", "container":
 		access := tools.Read
@@ -77,4 +88,16 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 		}
 		f.object(tools.Object{Type: kind, Name: printable(w.Text), Access: access, Literal: true})
 	}
+}
+
+// withinCall reports whether a time, in seconds or with one of the units s, m and h, is no longer than any call.
+func withinCall(text string) bool {
+	unit := time.Second
+	if i := len(text) - 1; i > 0 {
+		if u, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour}[text[i]]; ok {
+			unit, text = u, text[:i]
+		}
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return err == nil && n >= 0 && n*unit.Seconds() <= MaxTime.Seconds()
 }

@@ -54,14 +54,20 @@ type entry struct {
 	Posix  bool `yaml:"posix"`
 	Digits bool `yaml:"digits"`
 	Raw    bool `yaml:"raw"`
-	// Subcommands by name ("status", "image ls"): "EFFECT [+KIND...] [OPERANDS]", or a map with the keys is, flags, options.
+	// Subcommands by name ("status", "image ls"): "EFFECT [+KIND...] [OPERANDS]", or a map with the keys is, flags, options,
+	// reads, unless.
 	// The longest name that fits counts. Persistent: the program's own options may also stand after the subcommand.
 	Subcommands map[string]*subcommand `yaml:"subcommands"`
 	Persistent  bool                   `yaml:"persistent"`
 	// Grammar is a parser in Go for words that do not follow the usual rules.
 	Grammar string `yaml:"grammar"`
-	// Wraps: the operands are another command, after "" nothing, "assignments" or "number". Its effect counts too.
-	Wraps *string `yaml:"wraps"`
+	// Wraps: the operands are another command, after "" nothing, "assignments" or "seconds". Its effect counts too. Always are
+	// options that a wrapper runs with whether the call has them or not.
+	Wraps  *string  `yaml:"wraps"`
+	Always []string `yaml:"always"`
+	// Tree: a directory among its files is read as a whole. ResponseFiles: any word @FILE stands for the words in a file.
+	Tree          bool `yaml:"tree"`
+	ResponseFiles bool `yaml:"response_files"`
 	// Refuse says why the program is never understood: "runs any code it is given".
 	Refuse string `yaml:"refuse"`
 	// Match are commands and the effect they must get; NotMatch must not be understood. Checked at load.
@@ -77,6 +83,9 @@ type subcommand struct {
 	Is      string   `yaml:"is"`
 	Flags   string   `yaml:"flags"`
 	Options []string `yaml:"options"`
+	// Reads is a file that counts as read, unless one of the options Unless stands in the call.
+	Reads  string `yaml:"reads"`
+	Unless string `yaml:"unless"`
 
 	effect   tools.Effect
 	kinds    []string
@@ -114,7 +123,7 @@ type operand struct {
 var kindsOfWords = map[string]bool{
 	"path_read": true, "path_write": true, "path_list": true, "text": true, "pattern": true, "host": true, "unit": true, "command": true,
 	"number": true, "format": true, "signal": true, "pid": true, "user": true, "package": true, "container": true, "columns": true, "plain": true, "url": true,
-	"seconds": true, "socket_filter": true,
+	"seconds": true, "socket_filter": true, "sockets": true,
 }
 
 // kindsOfEffects are what a command can do besides its effect.
@@ -190,8 +199,8 @@ func (e *entry) compile() (err error) {
 	if e.Grammar != "" && grammars[e.Grammar] == nil {
 		return fmt.Errorf("grammar %q is not known", e.Grammar)
 	}
-	if e.Wraps != nil && !slices.Contains([]string{"", "assignments", "number"}, *e.Wraps) {
-		return fmt.Errorf("wraps: %q is not one of \"\", assignments, number", *e.Wraps)
+	if e.Wraps != nil && !slices.Contains([]string{"", "assignments", "seconds"}, *e.Wraps) {
+		return fmt.Errorf("wraps: %q is not one of \"\", assignments, seconds", *e.Wraps)
 	}
 	if e.options, err = parseOptions(e.Flags, e.Options); err != nil {
 		return err

@@ -90,6 +90,7 @@ func (p *parser) cluster(text string, next []shparse.Word) int {
 
 func (p *parser) use(name string, o *option) {
 	p.f.shape = append(p.f.shape, name)
+	p.f.used[name] = true
 	p.f.raise(stronger(tools.Read, o.effect), o.kinds...)
 	p.f.tree = p.f.tree || o.tree
 	p.replaced = p.replaced || o.replaces
@@ -114,6 +115,9 @@ func (p *parser) place(words []shparse.Word, places []operand) {
 	extra := len(words) - least
 	for _, o := range places {
 		n := o.min
+		if o.many && n+extra == 0 && p.f.tree && o.kind == "path_read" { // grep -r alone
+			p.k.word(o.kind, shparse.Word{Text: "."}, p.f)
+		}
 		switch {
 		case o.many:
 			n += extra

@@ -26,8 +26,12 @@ func (k *Knowledge) path(kind string, w shparse.Word, f *finding) {
 		return
 	}
 	name := w.Text
-	if strings.HasPrefix(name, "+") { // some programs take it for an option
-		f.unknown("a file whose name begins with +")
+	if strings.HasPrefix(name, "+") || strings.HasPrefix(name, "@") { // some programs take it for an option, or for a file of them
+		f.unknown("a file whose name begins with + or @")
+		return
+	}
+	if w.Glob && !path.IsAbs(name) && !strings.HasPrefix(name, "./") {
+		f.unknown("a wildcard that may find a file named like an option; begin it with / or ./")
 		return
 	}
 	if !path.IsAbs(name) {

@@ -66,9 +66,12 @@ func (k *Knowledge) command(words []shparse.Word, f *finding) []shparse.Word {
 		return words
 	}
 	before := f.kinds
-	f.kinds, f.tree = nil, false
+	f.kinds, f.tree, f.used = nil, e.Tree, map[string]bool{}
 	f.raise(e.Effect, e.Kinds...)
 	name := e.Name
+	if e.ResponseFiles && slices.ContainsFunc(args, func(w shparse.Word) bool { return strings.HasPrefix(w.Text, "@") }) {
+		f.unknown("%s with a file of arguments", name)
+	}
 	switch {
 	case e.Grammar != "":
 		grammars[e.Grammar](k, e, args, f)
@@ -151,6 +154,9 @@ func (k *Knowledge) subcommand(e *entry, args []shparse.Word, f *finding) string
 	}
 	after := parser{k: k, f: f, name: full, options: options}
 	after.place(after.parse(rest[n:]), sub.operands)
+	if sub.Reads != "" && !slices.ContainsFunc(strings.Fields(sub.Unless), func(o string) bool { return f.used[o] }) {
+		k.word("path_read", shparse.Word{Text: sub.Reads}, f)
+	}
 	return full
 }
 
@@ -159,9 +165,9 @@ func (k *Knowledge) wrapped(e *entry, args []shparse.Word, f *finding) []shparse
 	p := parser{k: k, f: f, name: e.Name, options: e.options, posix: true}
 	rest := p.parse(args)
 	switch *e.Wraps {
-	case "number":
+	case "seconds":
 		if len(rest) > 0 {
-			k.word("number", rest[0], f)
+			k.word("seconds", rest[0], f)
 			rest = rest[1:]
 		}
 	case "assignments":
@@ -180,8 +186,12 @@ func (k *Knowledge) wrapped(e *entry, args []shparse.Word, f *finding) []shparse
 		}
 		return args
 	}
+	var always []shparse.Word
+	for _, text := range e.Always {
+		always = append(always, shparse.Word{Text: text})
+	}
 	own := args[:len(args)-len(rest)] // the command is the last words
-	return slices.Concat(own, k.command(rest, f))
+	return slices.Concat(always, own, k.command(rest, f))
 }
 
 // harmless are variables that change only how output looks, unless their value names a file (TZ=/dev/x).

@@ -60,7 +60,28 @@ func (c *catalog) spreadLabels(labels map[string]Label, fks []foreignKey, genera
 			}
 		}
 	}
+	c.spreadCopies()
 	c.spreadTaints()
+}
+
+// spreadCopies labels the catalogs' copies of rows, where any column is labelled: which table they come from cannot be told.
+func (c *catalog) spreadCopies() {
+	if len(c.labels) == 0 {
+		return
+	}
+	for name, columns := range valueColumns {
+		schemaName, relName, _ := strings.Cut(name, ".")
+		s := c.byName[schemaName]
+		if s == nil || s.relations[relName] == nil {
+			continue
+		}
+		r := s.relations[relName]
+		for _, n := range columns {
+			if col := r.column(n); col != nil {
+				c.label(r.oid, col.num, labelled{Label{Class: labelDataCopy, Method: "redact"}, relName + "." + n})
+			}
+		}
+	}
 }
 
 // label reports whether the column had no label before.
@@ -103,7 +124,8 @@ func (c *catalog) shows(v *viewQuery) (labelled, bool) {
 		if l, ok := cols[dep.column]; ok {
 			return l, true
 		}
-		if below := c.relations[dep.relation]; v.wholeRow && below != nil {
+		// Which columns of a catalog a view uses is not recorded.
+		if below := c.relations[dep.relation]; below != nil && (v.wholeRow || below.system()) {
 			if l, ok := c.anyLabel(below); ok {
 				return l, true
 			}

@@ -55,8 +55,11 @@ func merge(a, b []string) []string {
 // columnsOf are the relation's columns that the statement names; nil when it reaches all of them.
 func (in *inspection) columnsOf(r *resolved) []string {
 	var out []string
+	if r.ColumnAliases || len(in.st.NaturalJoins) > 0 {
+		return nil
+	}
 	for _, ref := range in.st.Columns {
-		if in.wholeRow(ref, r) || r.ColumnAliases {
+		if in.wholeRow(ref, r) {
 			return nil
 		}
 		if ref.Star {

@@ -50,7 +50,7 @@ SELECT c.relname, n.nspname, pg_size_pretty(pg_total_relation_size(c.oid)) FROM 
 SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = 'public.orders'::regclass AND a.attnum > 0 AND NOT a.attisdropped
 SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'orders' ORDER BY ordinal_position
 SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'orders'
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'orders'::regclass
+SELECT conname, contype, conkey FROM pg_constraint WHERE conrelid = 'orders'::regclass
 SELECT version(), current_database(), current_user, pg_is_in_recovery()
 EXPLAIN (FORMAT JSON, VERBOSE) SELECT * FROM orders WHERE id = 1
 SELECT u, quantity, gross FROM orders FETCH FIRST 2 ROWS ONLY`), "\n") {

@@ -50,12 +50,23 @@ func readSystemRelations() map[string]string {
 	return known
 }
 
+// valueColumns are columns of the catalogs that hold copies of values of every table's rows, and so of labelled columns.
+var valueColumns = map[string][]string{
+	"pg_catalog.pg_statistic":          {"stavalues1", "stavalues2", "stavalues3", "stavalues4", "stavalues5"},
+	"pg_catalog.pg_statistic_ext_data": {"stxdmcv", "stxdexpr", "stxddependencies"},
+	"pg_catalog.pg_stats":              {"most_common_vals", "histogram_bounds", "most_common_elems", "range_length_histogram", "range_bounds_histogram"},
+	"pg_catalog.pg_stats_ext":          {"most_common_vals", "exprs", "dependencies"},
+	"pg_catalog.pg_stats_ext_exprs":    {"expr", "most_common_vals", "histogram_bounds", "most_common_elems"},
+	"pg_catalog.pg_attribute":          {"attmissingval"},
+}
+
 // systemColumnsWithValues are columns of otherwise harmless catalogs that hold values of rows or expressions with literals.
 var systemColumnsWithValues = map[string][]string{
 	"pg_catalog.pg_attribute":          {"attmissingval"},
 	"pg_catalog.pg_class":              {"relpartbound"},
 	"pg_catalog.pg_constraint":         {"conbin"},
 	"pg_catalog.pg_index":              {"indexprs", "indpred"},
+	"pg_catalog.pg_indexes":            {"indexdef"},
 	"pg_catalog.pg_proc":               {"prosrc", "prosqlbody", "proargdefaults", "proconfig"},
 	"pg_catalog.pg_roles":              {"rolpassword", "rolconfig"},
 	"pg_catalog.pg_user":               {"passwd", "useconfig"},

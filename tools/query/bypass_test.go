@@ -67,6 +67,26 @@ CREATE SCHEMA other;
 CREATE TABLE other.t (id int);
 CREATE TABLE domained (id int, c checked);
 CREATE TABLE odd (id int, pg_sleep text, xml text);
+CREATE FUNCTION sneaky(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM log_it('key'); RETURN $1; END $$;
+CREATE TABLE keyed (id int) PARTITION BY LIST ((sneaky(id)));
+CREATE TABLE keyed_1 PARTITION OF keyed DEFAULT;
+CREATE FUNCTION sneaky_cmp(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM log_it('class'); RETURN 0; END $$;
+CREATE OPERATOR CLASS sneaky_ops FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 sneaky_cmp(int, int);
+CREATE TABLE classed (id int);
+CREATE INDEX ON classed (id sneaky_ops);
+CREATE TABLE classed_parts (id int) PARTITION BY RANGE (id sneaky_ops);
+CREATE TABLE classed_parts_1 PARTITION OF classed_parts DEFAULT;
+CREATE DOMAIN started AS text DEFAULT log_it('domain default');
+CREATE TABLE starts (id int, s started);
+CREATE TABLE guarded_by_view (id int);
+ALTER TABLE guarded_by_view ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON guarded_by_view USING (EXISTS (SELECT 1 FROM v_calls WHERE t IS NOT NULL));
+CREATE TABLE guarded_twice (id int);
+ALTER TABLE guarded_twice ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON guarded_twice USING (EXISTS (SELECT 1 FROM guarded_by_view));
+CREATE TABLE guarded_plainly (id int);
+ALTER TABLE guarded_plainly ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON guarded_plainly USING (EXISTS (SELECT 1 FROM users u WHERE u.id = guarded_plainly.id));
 `
 
 func openShadows(t *testing.T) *fixture {
@@ -101,13 +121,14 @@ func TestReadsThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 		"SELECT * FROM v_calls", "SELECT id FROM v_calls", "SELECT 1 FROM v_sleeps", "SELECT * FROM v_over", "TABLE v_settings", "SELECT 1 FROM v_xml",
 		"SELECT 1 FROM users WHERE EXISTS (SELECT 1 FROM v_calls)",
 		// other relations
-		"SELECT * FROM guarded", "SELECT * FROM remote", "SELECT * FROM pg_ts_config_map", "SELECT * FROM pg_shmem_allocations",
+		"SELECT * FROM guarded", "SELECT * FROM guarded_by_view", "SELECT * FROM guarded_twice", "SELECT * FROM remote", "SELECT * FROM pg_ts_config_map", "SELECT * FROM pg_shmem_allocations",
 		// built-ins that are not plain reads
 		"SELECT pg_sleep(0)", "SELECT pg_catalog.pg_sleep(0)", "SELECT pg_sleep_for('0')", "SELECT set_config('a.b', 'c', false)", "SELECT current_setting('port')",
 		"SELECT pg_advisory_lock(1)", "SELECT pg_notify('a', 'b')", "SELECT nextval('s')", "SELECT lo_create(0)", "SELECT pg_read_file('x')", "SELECT pg_ls_dir('.')",
 		"SELECT query_to_xml('SELECT 1', true, true, '')", "SELECT table_to_xml('users', true, true, '')", "SELECT cursor_to_xml('c', 1, true, true, '')",
 		"SELECT ts_stat('SELECT 1')", "SELECT ts_rewrite('a'::tsquery, 'SELECT 1')", "SELECT pg_terminate_backend(1)", "SELECT pg_reload_conf()",
-		"SELECT pg_stat_get_activity(NULL)", "SELECT pg_get_functiondef('log_it'::regproc)", "SELECT pg_get_viewdef('v_plain'::regclass)", "SELECT setseed(0.5)",
+		"SELECT pg_stat_get_activity(NULL)", "SELECT pg_get_functiondef('log_it'::regproc)", "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef",
+		"SELECT pg_get_indexdef('users_pkey'::regclass)", "SELECT pg_get_constraintdef(oid) FROM pg_constraint", "SELECT pg_get_triggerdef(oid) FROM pg_trigger", "SELECT pg_get_partkeydef('users'::regclass)", "SELECT pg_get_function_arguments('log_it'::regproc)", "SELECT pg_get_viewdef('v_plain'::regclass)", "SELECT setseed(0.5)",
 		"SELECT txid_current()", "SELECT pg_logical_emit_message(true, 'a', 'b')", "SELECT xpath('/a', NULL)", "SELECT inet_server_addr()",
 		"SELECT json_populate_record(NULL::users, '{}')", "SELECT pg_export_snapshot()", "SELECT no_such_function(1)",
 	} {
@@ -127,11 +148,11 @@ func TestReadsThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 func TestReadsBesideShadowsStillWork(t *testing.T) {
 	f := openShadows(t)
 	for _, sql := range []string{
-		"SELECT id, tier FROM users WHERE id = 1 ORDER BY tier LIMIT 5", "SELECT * FROM v_plain", "SELECT u.id, u.tier FROM users u", "SELECT upper(tier) FROM users",
+		"SELECT id, tier FROM users WHERE id = 1 ORDER BY tier LIMIT 5", "SELECT * FROM v_plain", "SELECT * FROM guarded_plainly", "SELECT u.id, u.tier FROM users u", "SELECT upper(tier) FROM users",
 		"SELECT u FROM users u", "SELECT public.users.tier FROM users", "SELECT x.a FROM (SELECT id AS a FROM users) x", "SELECT now(), random(), current_date",
 		"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT n FROM t", "SELECT ctid, tableoid FROM users",
 		"SELECT e.key, e.value FROM jsonb_each('{\"a\": 1}') e", "SELECT g FROM generate_series(1, 3) g", "SELECT count(*) FROM users",
-		"SELECT * FROM users TABLESAMPLE bernoulli (50)", "SELECT id FROM owns", "SELECT odd.pg_sleep, odd.xml FROM odd", "SELECT pg_sleep, xml FROM odd o", "WITH o AS (SELECT 1 AS z) SELECT o.z FROM o, (SELECT o.id FROM users o) q",
+		"SELECT * FROM users TABLESAMPLE bernoulli (50)", "SELECT id FROM owns", "SELECT id FROM classed", "SELECT odd.pg_sleep, odd.xml FROM odd", "SELECT pg_sleep, xml FROM odd o", "WITH o AS (SELECT 1 AS z) SELECT o.z FROM o, (SELECT o.id FROM users o) q",
 		"SELECT relname FROM pg_class LIMIT 1", "SELECT table_name FROM information_schema.tables LIMIT 1",
 		"SELECT tier FROM users WHERE tier LIKE 'f%' AND tier ~ '^f' AND id BETWEEN 1 AND 2 AND id IN (1, 2) AND tier IS DISTINCT FROM 'x'",
 		"SELECT min(id), max(id), avg(id), sum(id), string_agg(tier, ',' ORDER BY tier) FROM users GROUP BY manager HAVING count(*) > 0",
@@ -151,6 +172,7 @@ func TestCatalogsAreLabelled(t *testing.T) {
 		"SELECT 1 FROM v_shadow": labelCredential, "SELECT 1 FROM pg_stats": labelDataCopy, "SELECT 1 FROM pg_stat_activity": labelDataCopy,
 		"SELECT * FROM v_activity": labelDataCopy, "SELECT * FROM pg_attribute": labelDataCopy, "SELECT attmissingval FROM pg_attribute": labelDataCopy,
 		"SELECT c FROM pg_class c": labelDataCopy, "SELECT attname FROM pg_attribute": "", "SELECT relname FROM pg_class": "",
+		"SELECT count(*) FROM pg_proc NATURAL JOIN (SELECT 'x' AS prosrc) x": labelDataCopy, "SELECT indexdef FROM pg_indexes": labelDataCopy, "SELECT indexname FROM pg_indexes": "", "SELECT conbin FROM pg_constraint": labelDataCopy, "SELECT partexprs FROM pg_partitioned_table": labelDataCopy,
 		"SELECT column_default FROM information_schema.columns": labelDataCopy, "SELECT column_name FROM information_schema.columns": "",
 	} {
 		_, facts, err := f.facts(f.db.Reads(), sql)
@@ -169,7 +191,7 @@ func TestWritesThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 	f := openShadows(t)
 	for _, sql := range []string{
 		"INSERT INTO ruled VALUES (1)", "INSERT INTO trigged VALUES (1)", "INSERT INTO defaulted(id) VALUES (1)", "INSERT INTO generated(id) VALUES (1)",
-		"INSERT INTO checks VALUES (1)", "INSERT INTO domained VALUES (1, 'x')", "DELETE FROM parent WHERE id = 1", "DELETE FROM trigged WHERE id = 1", "INSERT INTO guarded VALUES (1, 'a')", "UPDATE guarded SET owner = 'a' WHERE id = 1",
+		"INSERT INTO checks VALUES (1)", "INSERT INTO keyed VALUES (1)", "INSERT INTO keyed_1 VALUES (1)", "INSERT INTO classed VALUES (1)", "INSERT INTO classed_parts VALUES (1)", "INSERT INTO starts(id) VALUES (1)", "UPDATE guarded_by_view SET id = 1 WHERE id = 2", "INSERT INTO domained VALUES (1, 'x')", "DELETE FROM parent WHERE id = 1", "DELETE FROM trigged WHERE id = 1", "INSERT INTO guarded VALUES (1, 'a')", "UPDATE guarded SET owner = 'a' WHERE id = 1",
 		"INSERT INTO v_plain VALUES (1, 'a')", "INSERT INTO remote VALUES (1)", "UPDATE pg_class SET relname = 'x' WHERE relname = 'users'",
 		"INSERT INTO audit VALUES (log_it('x'))", "UPDATE users SET tier = log_it(tier) WHERE id = 1", "DELETE FROM users WHERE log_it(tier) = 'x'",
 		"DELETE FROM users WHERE id = 1 RETURNING log_it(tier)", "INSERT INTO owns VALUES (1, '(x)')", "UPDATE users u SET tier = u.log_row WHERE id = 1",
@@ -478,5 +500,43 @@ func TestStarsWithADatabaseNameAreNotUnderstood(t *testing.T) {
 		sql = strings.ReplaceAll(sql, "DB", quoteIdent(f.database))
 		out, err := f.read(sql)
 		refusedBefore(t, sql, out, err)
+	}
+}
+
+// TestCopiesOfLabelledValuesAreMasked: the planner's statistics and other copies in the catalogs hold values of labelled columns, and
+// so may what a function wrote down.
+func TestCopiesOfLabelledValuesAreMasked(t *testing.T) {
+	f := openPeople(t)
+	f.exec(`CREATE STATISTICS both_of (mcv) ON name, ssn FROM people;
+		INSERT INTO people SELECT g, 'n', '987654320' || g % 5, 'e', NULL FROM generate_series(1000, 1005) g ON CONFLICT DO NOTHING;
+		CREATE FUNCTION all_of_them() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT string_agg(ssn, ',') FROM people); END $$;
+		CREATE MATERIALIZED VIEW m_told AS SELECT all_of_them() AS s;
+		CREATE VIEW v_over_told AS SELECT * FROM m_told;
+		CREATE VIEW v_stats AS SELECT most_common_vals::text AS m FROM pg_stats;
+		CREATE MATERIALIZED VIEW m_fine AS SELECT count(*) AS n FROM orders;
+		ANALYZE; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ` + agentRole + `; GRANT SELECT ON pg_statistic, pg_statistic_ext_data TO ` + agentRole)
+	for _, sql := range []string{
+		"SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename = 'people' AND attname = 'ssn'", "SELECT * FROM pg_stats", "TABLE pg_stats_ext", "SELECT s.* FROM pg_stats s", "SELECT * FROM pg_stats_ext_exprs", "SELECT most_common_elems FROM pg_stats",
+		"SELECT stavalues1, stavalues2 FROM pg_statistic", "SELECT * FROM pg_statistic", "SELECT * FROM pg_statistic_ext_data", "SELECT stxdmcv FROM pg_statistic_ext_data", "SELECT attmissingval FROM pg_attribute", "SELECT * FROM pg_attribute WHERE attname = 'late'",
+	} {
+		if out, err := f.read(sql); err == nil && leaks(string(out.Data)) {
+			t.Errorf("leaks: %s\n\t%s", sql, out.Data)
+		} else if err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{
+		"SELECT most_common_vals::text FROM pg_stats", "SELECT histogram_bounds::text::text[] FROM pg_stats", "SELECT array_to_string(most_common_vals::text::text[], ',') FROM pg_stats", "SELECT row_to_json(s) FROM pg_stats s", "SELECT s FROM pg_stats s", "SELECT s.to_json AS to_json FROM pg_stats s",
+		"SELECT m FROM (SELECT most_common_vals AS m FROM pg_stats) x", "SELECT attname FROM pg_stats WHERE histogram_bounds::text LIKE '%9876%'", "SELECT attname FROM pg_stats ORDER BY most_common_vals::text", "SELECT stavalues1::text FROM pg_statistic", "SELECT stxdmcv::text FROM pg_statistic_ext_data",
+		"SELECT attmissingval::text FROM pg_attribute", "SELECT m FROM v_stats", "SELECT a FROM pg_attribute a", "WITH s AS (TABLE pg_stats) SELECT * FROM s", "SELECT * FROM m_told", "SELECT * FROM v_over_told", "SELECT m FROM pg_stats_ext s(a, b, c, d, e, f, g, h, m)",
+		"SELECT i.values FROM pg_statistic_ext_data d, pg_mcv_list_items(d.stxdmcv) i",
+	} {
+		out, err := f.read(sql)
+		refusedBefore(t, sql, out, err)
+	}
+	for _, sql := range []string{"SELECT attname, n_distinct, null_frac, correlation FROM pg_stats", "SELECT attname FROM pg_attribute GROUP BY attname", "SELECT n FROM m_fine", "SELECT column_name FROM information_schema.columns"} {
+		if _, err := f.read(sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
 	}
 }

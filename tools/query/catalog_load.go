@@ -168,7 +168,7 @@ func (l *loader) tables() {
 	})
 	l.each(sqlDomainCode, func(v []string) {
 		if t := c.types[oid(v[0])]; t != nil {
-			t.code = append(t.code, codeUse{"a domain's check", v[1], oid(v[2])})
+			t.code = append(t.code, codeUse{"a domain's check or default", v[1], oid(v[2])})
 		}
 	})
 	l.each(sqlRules, func(v []string) {

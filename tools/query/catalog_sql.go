@@ -70,19 +70,29 @@ const (
 		AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_type'::regclass)
 		ORDER BY 1, 2, 3, 4`
 
-	// User functions and operators that run as part of a table. Built-in ones are not recorded as dependencies: what a table's
+	// User functions and operators that run as part of a table, the support functions of its operator classes, and the other
+	// relations its policies read. Built-in ones are not recorded as dependencies: what a table's
 	// owner put there of the server's own is taken as it is.
-	sqlTableCode = `SELECT x.rel, x.what, f.relname, d.refobjid FROM (
+	sqlTableCode = `SELECT DISTINCT x.rel, x.what, f.relname, c.refobjid FROM (
 			SELECT 'pg_catalog.pg_attrdef'::regclass AS class, oid, adrelid AS rel, 'a default' AS what FROM pg_catalog.pg_attrdef
 			UNION ALL SELECT 'pg_catalog.pg_constraint'::regclass, oid, conrelid, 'a constraint' FROM pg_catalog.pg_constraint WHERE conrelid <> 0
 			UNION ALL SELECT 'pg_catalog.pg_policy'::regclass, oid, polrelid, 'a row security policy' FROM pg_catalog.pg_policy
 			UNION ALL SELECT 'pg_catalog.pg_class'::regclass, indexrelid, indrelid, 'an index' FROM pg_catalog.pg_index
-		) x JOIN pg_catalog.pg_depend d ON d.classid = x.class AND d.objid = x.oid JOIN pg_catalog.pg_class f ON f.oid = d.refclassid
-		WHERE d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) ORDER BY 1, 2, 4`
+			UNION ALL SELECT 'pg_catalog.pg_class'::regclass, partrelid, partrelid, '` + partitionKey + `' FROM pg_catalog.pg_partitioned_table
+		) x JOIN pg_catalog.pg_depend d ON d.classid = x.class AND d.objid = x.oid
+			LEFT JOIN pg_catalog.pg_opclass o ON d.refclassid = 'pg_catalog.pg_opclass'::regclass AND o.oid = d.refobjid
+			CROSS JOIN LATERAL (
+				SELECT d.refclassid, d.refobjid WHERE d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+				OR d.refclassid = 'pg_catalog.pg_class'::regclass AND x.class = 'pg_catalog.pg_policy'::regclass AND d.refobjid <> x.rel
+				UNION SELECT 'pg_catalog.pg_proc'::regclass, s.amproc::oid FROM pg_catalog.pg_amproc s WHERE s.amprocfamily = o.opcfamily
+			) c JOIN pg_catalog.pg_class f ON f.oid = c.refclassid ORDER BY 1, 2, 3, 4`
 
-	sqlDomainCode = `SELECT k.contypid, f.relname, d.refobjid FROM pg_catalog.pg_constraint k
-		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid JOIN pg_catalog.pg_class f ON f.oid = d.refclassid
-		WHERE k.contypid <> 0 AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) ORDER BY 1, 2, 3`
+	// What a domain's checks and its default run.
+	sqlDomainCode = `SELECT k.typ, f.relname, d.refobjid FROM (
+			SELECT 'pg_catalog.pg_constraint'::regclass AS class, oid, contypid AS typ FROM pg_catalog.pg_constraint WHERE contypid <> 0
+			UNION ALL SELECT 'pg_catalog.pg_type'::regclass, oid, oid FROM pg_catalog.pg_type WHERE typtype = 'd'
+		) k JOIN pg_catalog.pg_depend d ON d.classid = k.class AND d.objid = k.oid JOIN pg_catalog.pg_class f ON f.oid = d.refclassid
+		WHERE d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) ORDER BY 1, 2, 3`
 
 	sqlGenerated = `SELECT d.refobjid, d.refobjsubid, a.adnum FROM pg_catalog.pg_attrdef a
 		JOIN pg_catalog.pg_attribute t ON t.attrelid = a.adrelid AND t.attnum = a.adnum AND t.attgenerated <> ''

@@ -4,8 +4,11 @@ import (
 	"fmt"
 )
 
+// maxBelow bounds how many views and policies are followed below a relation.
+const maxBelow = 50
+
 // runs names the code of users behind one dependency of a table or view, "" when it may be treated like built-in.
-func (c *catalog) runs(u codeUse) string {
+func (c *catalog) runs(u codeUse, depth int) string {
 	switch u.class {
 	case "pg_proc":
 		if f := c.functionByOID[u.oid]; f != nil {
@@ -14,6 +17,15 @@ func (c *catalog) runs(u codeUse) string {
 			}
 			return fmt.Sprintf("function %s.%s in %s", f.schema.name, f.name, u.where)
 		}
+	case "pg_class": // read by a policy
+		below := c.relations[u.oid]
+		if below == nil {
+			return "a relation that is not known in " + u.where
+		}
+		if why := c.readable(below, depth+1); why != "" {
+			return fmt.Sprintf("%s in %s", why, u.where)
+		}
+		return ""
 	case "pg_operator":
 		if o := c.operatorByOID[u.oid]; o != nil {
 			if f := c.functionByOID[o.function]; f != nil && (f.trusted() || f.builtin()) {
@@ -28,10 +40,10 @@ func (c *catalog) runs(u codeUse) string {
 // view says what is unclear about a view: its query, and those of the views below it, may use only what a statement may.
 func (c *catalog) view(r *relation, depth int) string {
 	v := r.view
-	if r.kind == 'm' {
-		return "" // its rows are stored; its query does not run when it is read
+	if r.kind == 'm' && len(c.labels) == 0 {
+		return "" // its rows are stored; its query does not run when it is read. With labels it tells what the rows are.
 	}
-	if v == nil || depth > 50 {
+	if v == nil {
 		return "view " + r.qualified()
 	}
 	if v.special {
@@ -54,7 +66,7 @@ func (c *catalog) view(r *relation, depth int) string {
 		}
 	}
 	for _, u := range v.userCode {
-		if why := c.runs(u); why != "" {
+		if why := c.runs(u, depth); why != "" {
 			return fmt.Sprintf("view %s, which uses %s", r.qualified(), why)
 		}
 	}
@@ -88,6 +100,9 @@ func (c *catalog) implements(f *function) bool {
 
 // readable says what is unclear about reading a relation.
 func (c *catalog) readable(r *relation, depth int) string {
+	if depth > maxBelow {
+		return r.qualified() + ", which reads others too deeply"
+	}
 	if r.system() {
 		if _, ok := systemRelations[r.qualified()]; !ok {
 			return "catalog " + r.qualified()
@@ -111,7 +126,7 @@ func (c *catalog) readable(r *relation, depth int) string {
 			if u.where != "a row security policy" {
 				continue
 			}
-			if why := c.runs(u); why != "" {
+			if why := c.runs(u, depth); why != "" {
 				return fmt.Sprintf("table %s, which uses %s", part.qualified(), why)
 			}
 		}
@@ -133,6 +148,19 @@ func (r *relation) descendants() []*relation {
 	}
 	return out
 }
+
+// ancestors are the tables a table is a partition of or inherits from, all levels.
+func (r *relation) ancestors() []*relation {
+	var out []*relation
+	for _, parent := range r.parents {
+		out = append(out, parent)
+		out = append(out, parent.ancestors()...)
+	}
+	return out
+}
+
+// partitionKey is codeUse.where of what a partition key runs; see sqlTableCode.
+const partitionKey = "a partition key"
 
 // writable says what is unclear about changing a table, and the tables that change with it: code of users that a change runs.
 func (c *catalog) writable(r *relation, kind string) (also []*relation, unclear []string) {
@@ -172,8 +200,15 @@ func (c *catalog) changeRuns(t *relation) (unclear []string) {
 		unclear = append(unclear, fmt.Sprintf("rule %s on %s", name, t.qualified()))
 	}
 	for _, u := range t.code {
-		if why := c.runs(u); why != "" {
+		if why := c.runs(u, 0); why != "" {
 			unclear = append(unclear, fmt.Sprintf("table %s, which uses %s", t.qualified(), why))
+		}
+	}
+	for _, parent := range t.ancestors() {
+		for _, u := range parent.code { // the key decides whether a row belongs into a partition
+			if why := c.runs(u, 0); why != "" && u.where == partitionKey {
+				unclear = append(unclear, fmt.Sprintf("table %s, which is a partition by %s", t.qualified(), why))
+			}
 		}
 	}
 	for _, col := range t.columns {

@@ -153,7 +153,7 @@ func (c *catalog) typeRuns(t *pgType, u use) string {
 			return "a domain with a check"
 		}
 		for _, code := range t.code {
-			if why := c.runs(code); why != "" && u == isStored {
+			if why := c.runs(code, 0); why != "" && u == isStored {
 				return "with " + why
 			}
 		}

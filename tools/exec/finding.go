@@ -23,11 +23,11 @@ type finding struct {
 	at int // position of the command in the text; 0 in argv mode
 	// Of the command that is looked at now: whether its files are whole trees, and its options.
 	tree bool
-	used map[string]bool
+	used map[string]string // by spelling, with the value
 }
 
 func newFinding(cwd string) *finding {
-	return &finding{cwd: cwd, effect: tools.Read, used: map[string]bool{}}
+	return &finding{cwd: cwd, effect: tools.Read, used: map[string]string{}}
 }
 
 func (f *finding) raise(effect tools.Effect, kinds ...string) {

@@ -15,6 +15,7 @@ var grammars map[string]func(*Knowledge, *entry, []shparse.Word, *finding)
 func init() { // a grammar may classify a further command, and so refers to the table
 	grammars = map[string]func(*Knowledge, *entry, []shparse.Word, *finding){
 		"find": find, "sed": sed, "awk": awk, "ps": ps, "kill": kill, "dd": dd, "test": test, "interval": interval, "lsof": lsof,
+		"copied": copied, "link": link, "tar": tar, "fetch": fetch, "unzip": unzip, "split": split,
 	}
 }
 
@@ -104,6 +105,11 @@ func sed(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 	}
 	for _, w := range rest[1:] {
 		k.operand(kind, w, f)
+		for _, suffix := range []string{f.used["-i"], f.used["--in-place"]} {
+			if suffix != "" { // the file as it was
+				k.path("path_write", shparse.Word{Text: w.Text + suffix, Glob: w.Glob}, f)
+			}
+		}
 	}
 }
 
@@ -116,7 +122,7 @@ func kill(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 		args = args[1:]
 	}
 	for _, w := range args {
-		if w.Text == "-1" || w.Text == "1" || w.Text == "0" {
+		if w.Text == "1" { // what all others were started by
 			f.unbounded = true
 			f.raise(tools.Admin)
 		}

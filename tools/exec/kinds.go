@@ -14,6 +14,12 @@ import (
 
 var number = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?[a-zA-Z%]{0,3}$`)
 
+var (
+	suffix     = regexp.MustCompile(`^[A-Za-z0-9._~-]*$`)
+	kubeOutput = regexp.MustCompile(`^(?:json|yaml|name|wide|(?:jsonpath|jsonpath-as-json|custom-columns|go-template)=.*)$`)
+	processID  = regexp.MustCompile(`^[1-9][0-9]{0,9}$`)
+)
+
 // socketFilter is ss's expression made of its own words, numbers and addresses.
 var socketFilter = regexp.MustCompile(`^\s*(?:` + socketWord + `)(?:\s+(?:` + socketWord + `))*\s*$`)
 
@@ -63,6 +69,33 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 		if !strings.HasPrefix(w.Text, "+") {
 			f.raise(tools.Admin)
 		}
+	case "path_into":
+		k.into(w, f)
+	case "download": // curl: # stands for a part of the address
+		if strings.Contains(w.Text, "#") {
+			f.unknown("an output file with # in its name")
+		}
+		k.path("path_write", w, f)
+	case "write_out": // curl: a format that may be in a file, or may send what follows to one
+		if strings.HasPrefix(w.Text, "@") || strings.Contains(strings.ToLower(w.Text), "%output") {
+			f.unknown("a format that names a file")
+		}
+	case "suffix": // sed: with a slash or a star it names another file
+		if !suffix.MatchString(w.Text) {
+			f.unknown("a suffix that is more than letters, digits and . _ ~ -")
+		}
+	case "kube_output":
+		if !kubeOutput.MatchString(w.Text) {
+			f.unknown("an output format of kubectl that is not known, or is read from a file")
+		}
+	case "kube_resource":
+		if strings.Contains(strings.ToLower(w.Text), "secret") {
+			f.secret("resource", w.Text)
+		}
+	case "pid": // 0, and what is below it or written otherwise, may be a whole group, or all of them
+		if !processID.MatchString(w.Text) {
+			f.unknown("%s where the number of a process stands", printable(w.Text))
+		}
 	case "plain": // curl: after an @ comes the name of a file to send
 		if strings.HasPrefix(w.Text, "@") {
 			f.unknown("a value that names a file")
@@ -73,6 +106,13 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 			f.unknown("an address that is not http:// or https://")
 			return
 		}
+		rest := w.Text
+		if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+			rest = strings.Replace(rest, "["+u.Hostname()+"]", "", 1)
+		}
+		if strings.ContainsAny(rest, "{}[]") { // curl makes several addresses of it
+			f.unknown("an address with braces or brackets in it")
+		}
 		f.object(tools.Object{Type: "host", Name: printable(u.Host), Access: tools.Write, Literal: true})
 	case "columns": // ps, systemctl: the environment of processes is not for everybody
 		if w.Text == "" {
@@ -82,9 +122,13 @@ func (k *Knowledge) word(kind string, w shparse.Word, f *finding) {
 			k.path("path_read", environ, f)
 		}
 	case "unit", "host", "package", "container":
+		if kind == "unit" && (strings.Contains(w.Text, "/") || strings.Contains(w.Text, "..")) {
+			f.unknown("a path where the name of a unit stands")
+		}
 		access := tools.Read
 		if f.effect != tools.Read {
 			access = tools.Write
+			f.unbounded = f.unbounded || kind == "unit" && strings.ContainsAny(w.Text, "*?[")
 		}
 		f.object(tools.Object{Type: kind, Name: printable(w.Text), Access: access, Literal: true})
 	}

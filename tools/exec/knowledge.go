@@ -123,7 +123,8 @@ type operand struct {
 var kindsOfWords = map[string]bool{
 	"path_read": true, "path_write": true, "path_list": true, "text": true, "pattern": true, "host": true, "unit": true, "command": true,
 	"number": true, "format": true, "signal": true, "pid": true, "user": true, "package": true, "container": true, "columns": true, "plain": true, "url": true,
-	"seconds": true, "socket_filter": true, "sockets": true,
+	"seconds": true, "socket_filter": true, "sockets": true, "path_into": true, "download": true, "suffix": true, "write_out": true,
+	"kube_output": true, "kube_resource": true,
 }
 
 // kindsOfEffects are what a command can do besides its effect.

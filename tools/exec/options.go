@@ -42,7 +42,7 @@ func (p *parser) parse(words []shparse.Word) (operands []shparse.Word) {
 				continue
 			}
 			p.use(name, o)
-			p.value(o, shparse.Word{Text: value})
+			p.value(name, o, shparse.Word{Text: value})
 		default:
 			i += p.cluster(text, words[i+1:])
 		}
@@ -60,7 +60,7 @@ func (p *parser) take(name string, o *option, next []shparse.Word) int {
 		p.f.unknown("option %s of %s without its value", name, p.name)
 		return 0
 	}
-	p.value(o, next[0])
+	p.value(name, o, next[0])
 	return 1
 }
 
@@ -82,7 +82,7 @@ func (p *parser) cluster(text string, next []shparse.Word) int {
 			continue
 		}
 		p.use(name, o)
-		p.value(o, shparse.Word{Text: rest})
+		p.value(name, o, shparse.Word{Text: rest})
 		return 0
 	}
 	return 0
@@ -90,13 +90,16 @@ func (p *parser) cluster(text string, next []shparse.Word) int {
 
 func (p *parser) use(name string, o *option) {
 	p.f.shape = append(p.f.shape, name)
-	p.f.used[name] = true
+	p.f.used[name] = ""
 	p.f.raise(stronger(tools.Read, o.effect), o.kinds...)
 	p.f.tree = p.f.tree || o.tree
 	p.replaced = p.replaced || o.replaces
 }
 
-func (p *parser) value(o *option, w shparse.Word) { p.k.word(o.value, w, p.f) }
+func (p *parser) value(name string, o *option, w shparse.Word) {
+	p.f.used[name] = w.Text
+	p.k.word(o.value, w, p.f)
+}
 
 // place gives each operand its kind. Those before the one that takes many are filled from the front, those after it from
 // the back.

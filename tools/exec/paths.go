@@ -30,6 +30,10 @@ func (k *Knowledge) path(kind string, w shparse.Word, f *finding) {
 		f.unknown("a file whose name begins with + or @")
 		return
 	}
+	if host, _, found := strings.Cut(strings.Split(name, "/")[0], ":"); found && kind != "path_list" {
+		f.unknown("the file %s, which may be one of another host", printable(host+":")) // tar, kubectl apply
+		return
+	}
 	if w.Glob && !path.IsAbs(name) && !strings.HasPrefix(name, "./") {
 		f.unknown("a wildcard that may find a file named like an option; begin it with / or ./")
 		return

@@ -66,7 +66,7 @@ func (k *Knowledge) command(words []shparse.Word, f *finding) []shparse.Word {
 		return words
 	}
 	before := f.kinds
-	f.kinds, f.tree, f.used = nil, e.Tree, map[string]bool{}
+	f.kinds, f.tree, f.used = nil, e.Tree, map[string]string{}
 	f.raise(e.Effect, e.Kinds...)
 	name := e.Name
 	if e.ResponseFiles && slices.ContainsFunc(args, func(w shparse.Word) bool { return strings.HasPrefix(w.Text, "@") }) {
@@ -154,7 +154,7 @@ func (k *Knowledge) subcommand(e *entry, args []shparse.Word, f *finding) string
 	}
 	after := parser{k: k, f: f, name: full, options: options}
 	after.place(after.parse(rest[n:]), sub.operands)
-	if sub.Reads != "" && !slices.ContainsFunc(strings.Fields(sub.Unless), func(o string) bool { return f.used[o] }) {
+	if sub.Reads != "" && !f.has(strings.Fields(sub.Unless)...) {
 		k.word("path_read", shparse.Word{Text: sub.Reads}, f)
 	}
 	return full

@@ -92,6 +92,10 @@ var bypasses = []string{
 	// the environment of services
 	"systemctl show nginx", "systemctl show", "systemctl show nginx --no-pager", "systemctl show nginx --property=Environment", "systemctl show -p environment nginx", "systemctl show nginx -p EnvironmentFiles", "systemctl show nginx -p SetCredential", "systemctl cat nginx",
 	"cat /etc/systemd/system/app.service.d/override.conf", "systemctl show --value nginx", "grep -r Environment /etc/systemd",
+	// more places of secrets
+	"cat /run/cloud-init/instance-data-sensitive.json", "cat /run/user/1000/containers/auth.json", "cat /var/run/credentials/app.service/key", "cat /run/credentials/x", "cat /etc/credstore/x", "cat /etc/credstore.encrypted/x", "cat /etc/ipsec.secrets",
+	"cat /var/lib/rabbitmq/.erlang.cookie", "cat /var/lib/rancher/k3s/server/token", "cat /home/ann/.erlang.cookie", "grep -r x /run", "grep -r x /run/user/1000", "cat /var/run/user/1000/containers/auth.json", "cat /var/run/cloud-init/instance-data-sensitive.json",
+	"cat /etc/ipsec.d/private/x", "cat /etc/swanctl/private/x", "cat /proc/self/task/1/environ", "cat /run/user/1000/keyring/x", "cat /etc/rabbitmq/x.config", "cat /home/ann/.config/containers/auth.json",
 }
 
 // vectors are tricks that need a directory to start in, or words that no line of text can hold.

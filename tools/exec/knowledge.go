@@ -173,7 +173,7 @@ func (k *Knowledge) add(file string, text []byte) error {
 			if !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "**/") {
 				problems = append(problems, fmt.Errorf("%s: labels.%s: %q starts neither with / nor with **/", file, label, p))
 			}
-			k.labels = append(k.labels, pathLabel{p, label})
+			k.labels = append(k.labels, pathLabel{runDirectory(p), label})
 		}
 	}
 	k.globs = append(k.globs, f.Globs...)

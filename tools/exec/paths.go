@@ -99,7 +99,7 @@ const shallow = 1
 
 // labelsOf returns the labels of a cleaned path: of the file, of what a wildcard can stand for, or of anything in a tree.
 func (k *Knowledge) labelsOf(name string, tree, glob bool) (labels []string) {
-	parts := components(name)
+	parts := components(runDirectory(name))
 	for _, l := range k.labels {
 		pattern := components(l.pattern)
 		hit := false
@@ -116,6 +116,14 @@ func (k *Knowledge) labelsOf(name string, tree, glob bool) (labels []string) {
 		}
 	}
 	return labels
+}
+
+// runDirectory is the same path below /run, where /var/run leads on every system of the last ten years.
+func runDirectory(p string) string {
+	if rest, ok := strings.CutPrefix(p+"/", "/var/run/"); ok {
+		return path.Join("/run", rest)
+	}
+	return p
 }
 
 func components(p string) []string {

@@ -14,7 +14,8 @@ type Scope struct {
 }
 
 // Covers reports whether the scope covers a call, by the names of the objects of type "command" among its facts and by
-// their kinds. Each command of a line must be covered, a wrapper as well as what it starts. When the call is not covered,
+// their kinds. (The name of a program that is not known is in quotes when a space is in it, and so is never taken for a known
+// one with a subcommand.) Each command of a line must be covered, a wrapper as well as what it starts. When the call is not covered,
 // why is a sentence for the caller.
 func (s Scope) Covers(commands, kinds []string) (ok bool, why string) {
 	switch {

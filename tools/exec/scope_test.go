@@ -26,6 +26,10 @@ func TestScopesCoverEveryCommandOfACall(t *testing.T) {
 		{narrow, map[string]any{"command": "journalctl -n 5 | head"}, false},
 		{narrow, map[string]any{"command": "journalctl -n 5; frobnicate"}, false},
 		{narrow, argv("bash", "-c", "journalctl"), false},
+		{narrow, argv("journalctl evil"), false},
+		{narrow, argv("systemctl status/../x", "y"), false},
+		{narrow, argv("journalctl \u00a0x"), false},
+		{narrow, argv("sudo", "journalctl x"), false},
 	} {
 		f, err := facts(t, h, c.args)
 		if err != nil {

@@ -2,7 +2,9 @@ package exec
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"sallyport/tools"
 	"sallyport/tools/exec/shparse"
@@ -53,7 +55,11 @@ func (k *Knowledge) command(words []shparse.Word, f *finding) []shparse.Word {
 	if e == nil {
 		f.shape = append(f.shape, "<unknown>")
 		f.does = append(f.does, "runs a program that is not known")
-		f.object(tools.Object{Type: "command", Name: printable(program), Access: tools.Write, Literal: true})
+		name := printable(program)
+		if strings.ContainsFunc(name, unicode.IsSpace) { // a space would look like that between a program and its subcommand
+			name = strconv.QuoteToGraphic(program)
+		}
+		f.object(tools.Object{Type: "command", Name: name, Access: tools.Write, Literal: true})
 		f.unknown("the program %s", printable(program))
 		return words
 	}

@@ -84,6 +84,7 @@ type Limits struct {
 // Obligations are what the decision asks of the execution.
 type Obligations struct {
 	CallID  string // carried to the target where it has a place for it (application_name)
+	Caller  string // who calls, issuer and subject, where a target's connections are shared; all calls with "" are one caller's
 	Limits  Limits
 	Changes bool // false: the target is told that nothing may change
 }

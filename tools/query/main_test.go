@@ -144,6 +144,7 @@ type request struct {
 	sql    string
 	params []any
 	limits tools.Limits
+	caller string
 }
 
 func args(target, sql string, params []any) tools.Args {
@@ -181,7 +182,7 @@ func (f *fixture) do(ctx context.Context, tool *Tool, r request) (*tools.Rendere
 	if !facts.Understood() {
 		return nil, &tools.NotUnderstoodError{Unclear: facts.Unknown[0]}
 	}
-	res, err := tool.Run(ctx, p, facts, tools.Obligations{CallID: "call-1", Limits: r.limits, Changes: facts.Effect != tools.Read})
+	res, err := tool.Run(ctx, p, facts, tools.Obligations{CallID: "call-1", Caller: r.caller, Limits: r.limits, Changes: facts.Effect != tools.Read})
 	if err != nil {
 		return nil, err
 	}

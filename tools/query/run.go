@@ -72,7 +72,7 @@ func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.
 	if l.Time <= 0 {
 		l.Time = defaultTime
 	}
-	return &result{target: tgt, call: c, in: in, understood: f.Understood(), id: ob.CallID, limits: l, values: values, write: t.name == toolWrite}, nil
+	return &result{target: tgt, call: c, in: in, understood: f.Understood(), id: ob.CallID, caller: ob.Caller, limits: l, values: values, write: t.name == toolWrite}, nil
 }
 
 // result is a call that is ready to run. It belongs to one goroutine.
@@ -82,6 +82,7 @@ type result struct {
 	in         *inspected
 	understood bool
 	id         string
+	caller     string
 	limits     tools.Limits
 	values     [][]byte
 	write      bool
@@ -99,10 +100,11 @@ func (r *result) Render(ctx context.Context, m tools.Mask) (*tools.Rendered, err
 		return nil, errors.New("query: the result was closed")
 	}
 	r.done = true
-	conn, err := r.target.acquire(ctx)
+	conn, give, err := r.target.acquireFor(ctx, r.caller)
 	if err != nil {
 		return nil, err
 	}
+	defer give()
 	running, cancel := context.WithTimeout(ctx, r.limits.Time+rowsOverTime)
 	defer cancel()
 	e := &execution{result: r, ctx: running, conn: conn.Conn().PgConn(), out: newRenderer(m, r.in.finding, r.limits)}

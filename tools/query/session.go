@@ -49,7 +49,7 @@ func (t *target) poolConfig() (*pgxpool.Config, error) {
 		// A context that ends cancels the statement on the server and waits for its answer, so that it has ended when the call does.
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWait}
 	}
-	conf.MaxConns = int32(min(t.MaxConns, 1000))
+	conf.MaxConns = int32(min(t.MaxConns, maxConns))
 	conf.MaxConnIdleTime = 5 * time.Minute
 	conf.MaxConnLifetime = 30 * time.Minute
 	conf.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) (err error) {

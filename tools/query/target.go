@@ -17,6 +17,7 @@ import (
 
 const (
 	defaultConns = 8
+	maxConns     = 1000
 	// connectTime bounds making a connection, and waiting for one of the pool.
 	connectTime = 10 * time.Second
 	// catalogAge is how long a snapshot is used before the target is asked whether it still holds. Names that are missing are
@@ -38,6 +39,8 @@ type target struct {
 	log  *slog.Logger
 	now  func() time.Time
 	pool *pgxpool.Pool // the agents' and our own statements; same login
+	// turns are the agents' share of the pool
+	turns *turns
 
 	mu       sync.Mutex
 	cat      *catalog            // guarded by mu
@@ -57,7 +60,7 @@ func newTarget(t Target, cfg Config) (*target, error) {
 	if t.MaxConns <= 0 {
 		t.MaxConns = defaultConns
 	}
-	tgt := &target{Target: t, log: cfg.Log, now: cfg.Now, findings: map[string]*finding{}, loading: make(chan struct{}, 1)}
+	tgt := &target{Target: t, log: cfg.Log, now: cfg.Now, findings: map[string]*finding{}, loading: make(chan struct{}, 1), turns: newTurns(min(t.MaxConns, maxConns))}
 	conf, err := tgt.poolConfig()
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ func TestCancelEndsTheWholeProcessGroup(t *testing.T) {
 		"argv":     argv("sleep", mark),
 		"pipeline": {"command": "sleep " + mark + " | cat"},
 		"deaf":     argv("sh", "-c", "trap '' TERM; sleep "+mark+"; sleep "+mark),
+		"timeout":  {"command": "timeout 60 sleep " + mark + " | cat"}, // would make a group of its own
 		"stdin":    {"argv": []string{"sleep", mark}, "stdin": "x"},
 	} {
 		t.Run(name, func(t *testing.T) {

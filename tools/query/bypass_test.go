@@ -438,6 +438,11 @@ func TestAttributeNotationIsNeverUnderstood(t *testing.T) {
 		`SELECT "*VALUES*".age FROM plain "*VALUES*", (VALUES (1), (2) ORDER BY "*VALUES*".age) v`, "SELECT x.age FROM current_date x", "SELECT current_date.age FROM current_date",
 		// through the row type of a parent, or the type a table was made of
 		"SELECT age(h) FROM heirs h", "SELECT h.age FROM heirs h", "SELECT area(t) FROM typed t",
+		"SELECT age(x) FROM (SELECT h FROM heirs h) AS x(x)", "SELECT age(ROW(1, NULL)::plain)",
+		// a name that means different things in different places
+		"WITH p AS (SELECT 1 AS age) SELECT p.age FROM public.plain p", "WITH p AS (SELECT 1 AS age) SELECT p.age FROM p, (SELECT p.age FROM plain p) z", "WITH p AS (SELECT 1 AS age) SELECT (SELECT p.age FROM plain AS p) FROM p",
+		"WITH r AS (SELECT 1 AS age), q AS (WITH r AS (SELECT 1 AS b) SELECT * FROM r) SELECT q.age FROM q", "SELECT q.age FROM (WITH plain AS (SELECT 1 AS b) SELECT * FROM plain) q, (WITH plain AS (SELECT 1 AS age) SELECT * FROM plain) r",
+		"SELECT plain.age FROM plain JOIN (SELECT 1 AS id, 2 AS age) s USING (id)", "SELECT x.age FROM (SELECT 2 AS age, 1 AS b) x(b)", "SELECT x.age FROM ROWS FROM (unnest(ARRAY[NULL::plain]), generate_series(1, 1)) AS x",
 	}
 	for _, name := range []string{"num_nulls", "quote_literal", "concat", "json_agg", "array_agg", "jsonb_agg", "json_build_array", "count", "pg_column_size", "text", "md5", "pg_typeof", "max", "format", "row_to_json"} {
 		statements = append(statements, fmt.Sprintf("SELECT s.%s AS %[1]s FROM staff s", name), fmt.Sprintf("SELECT s.%s FROM staff s, now()", name))

@@ -14,6 +14,7 @@ const (
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_proc),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_operator),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_cast),
+		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_amproc),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_type),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_rewrite),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_constraint),

@@ -134,6 +134,9 @@ var changes = []struct {
 	{argv("ln", "/srv/.zshrc", "/srv/u"), "admin"}, {argv("cp", "/srv/a/.profile", "/srv/b", "/srv/u"), "admin"}, {argv("cp", "/srv/x", "/etc/cron.d"), "define"}, {argv("cp", "-r", "/srv/a", "/home/ann"), "admin"}, {argv("mv", "-t", "/home/ann", "/srv/.profile"), "unknown"},
 	{argv("ln", "-s", "/etc", "/srv/e"), "credential"}, {argv("ln", "-s", "/home/ann", "/srv/e"), "credential"}, {argv("ln", "-s", "/", "/srv/e"), "credential"}, {argv("ln", "-s", "shadow", "/etc/x"), "credential"}, {argv("ln", "/etc/shadow", "/srv/e"), "credential"},
 	{argv("gzip", "-r", "/home/ann"), "admin"}, {argv("systemctl", "restart", "*"), "write"},
+	{in("/srv", "tar", "-cf", "/srv/o", "-C", "/etc", "shadow"), "credential"}, {map[string]any{"command": "tar -cf /srv/o -C /etc ./s*", "cwd": "/var/log"}, "unknown"}, {map[string]any{"command": "tar -cf /srv/o -C /srv /var/log/x/*"}, "unknown"},
+	{argv("gunzip", "/srv/u/.bashrc.gz"), "admin"}, {argv("gzip", "-d", "/srv/u/.profile.gz"), "admin"}, {argv("gunzip", "/srv/u/id_rsa.gz"), "admin"}, {argv("docker", "inspect", "web"), "credential"}, {argv("docker", "inspect", "-f", "{{.Config.Env}}", "web"), "credential"},
+	{argv("podman", "inspect", "web"), "credential"}, {argv("zgrep", "x", "/tmp/a\n;e touch /tmp/p\n#.gz"), "unknown"}, {argv("docker", "inspect", "-f", "{{json .}}", "web"), "credential"},
 }
 
 func TestChangesCountAsWhatTheyDo(t *testing.T) {
@@ -159,7 +162,7 @@ func TestCommonChangesKeepTheirEffect(t *testing.T) {
 	}{
 		{argv("tar", "-tzf", "/srv/a.tgz"), tools.Write}, {argv("tar", "-xzf", "/srv/a.tgz", "-C", "/srv/app"), tools.Write}, {in("/srv/app", "tar", "-czf", "/srv/a.tgz", "data"), tools.Write}, {in("/srv/app", "wget", "http://x/a.tgz"), tools.Write},
 		{argv("wget", "-O", "/srv/x", "http://x/a"), tools.Write}, {argv("wget", "-q", "--spider", "http://x/a"), tools.Write}, {argv("curl", "-s", "-o", "/srv/x", "http://[::1]:8080/a"), tools.Write}, {argv("curl", "-s", "-w", "%{http_code}", "http://x/"), tools.Write},
-		{argv("unzip", "-l", "/srv/a.zip"), tools.Write}, {argv("unzip", "/srv/a.zip", "-d", "/srv/app"), tools.Write}, {argv("cp", "/srv/a", "/srv/b"), tools.Write}, {argv("cp", "-r", "/srv/app/a", "/srv/app/b"), tools.Write}, {argv("mv", "/srv/app/a", "/srv/app/b"), tools.Write},
+		{argv("unzip", "-l", "/srv/a.zip"), tools.Write}, {argv("gzip", "-9", "/srv/app/x.log"), tools.Write}, {argv("gunzip", "/srv/app/x.gz"), tools.Write}, {in("/srv", "tar", "-czf", "/srv/a.tgz", "-C", "/srv/app", "data"), tools.Write}, {argv("unzip", "/srv/a.zip", "-d", "/srv/app"), tools.Write}, {argv("cp", "/srv/a", "/srv/b"), tools.Write}, {argv("cp", "-r", "/srv/app/a", "/srv/app/b"), tools.Write}, {argv("mv", "/srv/app/a", "/srv/app/b"), tools.Write},
 		{argv("ln", "-sfn", "/srv/app/v2", "/srv/app/current"), tools.Write}, {argv("ln", "-s", "v2", "/srv/app/current"), tools.Write}, {argv("kill", "-HUP", "123"), tools.Write}, {argv("service", "nginx", "restart"), tools.Write},
 		{argv("sed", "-i.bak", "s/a/b/", "/srv/app/x"), tools.Write}, {argv("kubectl", "get", "pods", "-o", "jsonpath={.items[*].metadata.name}"), tools.Write}, {argv("kubectl", "get", "deploy", "-owide"), tools.Write}, {argv("systemctl", "restart", "app@1.service"), tools.Write},
 	} {

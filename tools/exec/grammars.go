@@ -15,7 +15,7 @@ var grammars map[string]func(*Knowledge, *entry, []shparse.Word, *finding)
 func init() { // a grammar may classify a further command, and so refers to the table
 	grammars = map[string]func(*Knowledge, *entry, []shparse.Word, *finding){
 		"find": find, "sed": sed, "awk": awk, "ps": ps, "kill": kill, "dd": dd, "test": test, "interval": interval, "lsof": lsof,
-		"copied": copied, "link": link, "tar": tar, "fetch": fetch, "unzip": unzip, "split": split,
+		"copied": copied, "link": link, "tar": tar, "fetch": fetch, "unzip": unzip, "gzip": gzip, "split": split,
 	}
 }
 

@@ -21,6 +21,10 @@ func (k *Knowledge) path(kind string, w shparse.Word, f *finding) {
 		f.unknown("a path longer than any can be")
 		return
 	}
+	if strings.ContainsAny(w.Text, "\n\t") { // programs that are scripts (zgrep) have split names at them
+		f.unknown("a path with a line break or a tab in it")
+		return
+	}
 	if slices.Contains(strings.Split(w.Text, "/"), "..") {
 		f.unknown("a path with .. in it") // after a symbolic link it leads elsewhere than it looks
 		return

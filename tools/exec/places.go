@@ -91,8 +91,10 @@ func tar(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 		switch {
 		case !f.has("-c", "--create"): // names in the archive
 			k.word("text", w, f)
+		case dir != "" && w.Glob: // the shell looks for it in another directory
+			f.unknown("a wildcard among the files that tar -C packs")
 		case dir != "" && !path.IsAbs(w.Text) && !slices.Contains(strings.Split(w.Text, "/"), ".."):
-			k.word("path_read", shparse.Word{Text: path.Join(dir, w.Text), Glob: w.Glob}, f)
+			k.word("path_read", shparse.Word{Text: path.Join(dir, w.Text)}, f)
 		default:
 			k.operand("path_read", w, f)
 		}
@@ -111,6 +113,17 @@ func fetch(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
 	k.into(here, f)
 	for _, w := range rest {
 		k.named(here, shparse.Word{Text: strings.Split(w.Text, "?")[0]}, f)
+	}
+}
+
+// gzip names what it unpacks by its file, without the ending.
+func gzip(k *Knowledge, e *entry, args []shparse.Word, f *finding) {
+	p := parser{k: k, f: f, name: e.Name, options: e.options}
+	rest := p.parse(args)
+	p.place(rest, e.operands)
+	for _, w := range rest {
+		base := path.Base(w.Text)
+		k.named(shparse.Word{Text: path.Dir(w.Text)}, shparse.Word{Text: strings.TrimSuffix(base, path.Ext(base))}, f)
 	}
 }
 

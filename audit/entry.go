@@ -28,6 +28,9 @@ const (
 	KindRead       Kind = "read" // the log itself was read
 )
 
+// Kinds are all of them.
+var Kinds = []Kind{KindRequest, KindDenied, KindApproval, KindVote, KindIntent, KindOutcome, KindSession, KindCredential, KindConfig, KindCheckpoint, KindRead}
+
 // Entry is the envelope: no argument, literal, row, e-mail address or agent-written text is in it. Seq and Body are
 // filled in by the store. The JSON form is canonical: fixed field order, no insignificant space; it is what is hashed.
 type Entry struct {

@@ -47,7 +47,11 @@ func (r *Report) Text() string {
 	}
 	verdict("integrity", fmt.Sprintf("%d entries and %d sealed bodies match their hashes; %d are fixed by %d signed checkpoints", r.Entries, r.Bodies, r.ProvenSize, r.Checkpoints), r.Integrity)
 	verdict("completeness", fmt.Sprintf("every intent has an outcome or is marked unknown (%d calls are running)", len(r.OpenIntents)), r.Completeness)
-	verdict("authorship", "checkpoints are signed by "+r.Key, r.Authorship)
+	if r.Checkpoints == 0 && len(r.Authorship) == 0 {
+		fmt.Fprintf(&b, "%-13s -       no checkpoint is signed yet; %s will sign them\n", "authorship", r.Key)
+	} else {
+		verdict("authorship", "checkpoints are signed by "+r.Key, r.Authorship)
+	}
 	if tail := r.Entries - r.ProvenSize; tail > 0 {
 		fmt.Fprintf(&b, "note: the newest %d entries are not under a checkpoint yet\n", tail)
 	}

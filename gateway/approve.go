@@ -46,6 +46,8 @@ func (g *Gateway) approve(ctx context.Context, call *Call) (*approvals.Request, 
 		case <-expiry.C:
 		case <-hold.C:
 			err = &pendingError{req}
+		case <-g.draining:
+			err = &pendingError{req}
 		case <-ctx.Done():
 			err = ctx.Err()
 		}

@@ -429,3 +429,19 @@ func TestAFloodAllAtOnceIsRefusedToo(t *testing.T) {
 		t.Errorf("%d open requests with a limit of 3, %v", len(open), err)
 	}
 }
+
+// A stop does not wait for people, and does not tell an agent that its call failed.
+func TestDrainEndsEveryWaitAsPending(t *testing.T) {
+	r := newRig(t)
+	answered := make(chan *Envelope, 1)
+	go func() { answered <- r.call(who("ann", "support"), "query_write", write(bounded), time.Hour) }()
+	eventually(t, "a request", func() bool { return strings.Contains(r.kinds(), "request") })
+	r.Drain()
+	r.Drain()
+	if env := <-answered; env.Status != statusPending || env.Next.Tool != "get_call" {
+		t.Errorf("%s", marshal(env))
+	}
+	if r.pending().State != approvals.Pending {
+		t.Error("the request is gone")
+	}
+}

@@ -79,6 +79,9 @@ func resultReply(call *Call, rendered *tools.Rendered, err error) *answer {
 }
 
 func failedReply(call *Call, f Failure) *answer {
+	if f.Code == NotUnderstood && f.Suggestion == "" || f.Reason == "guard:not-understood" {
+		f.Suggestion = simpler[call.Tool]
+	}
 	f.Message, f.Suggestion = plain(call.mask.String(f.Message)), plain(call.mask.String(f.Suggestion))
 	for i, c := range f.Candidates { // names of the target's: data that stands among our own words
 		f.Candidates[i] = plain(call.mask.String(c))
@@ -102,6 +105,14 @@ func failedReply(call *Call, f Failure) *answer {
 	r := env.reply(f.Code, f.Reason)
 	r.targetsOwn = f.targetsOwn
 	return r
+}
+
+// simpler is what helps when a call of a tool was not understood.
+var simpler = map[string]string{
+	"query":       "write it more simply: plain tables, built-in functions, one statement",
+	"query_write": "write it more simply: plain tables, built-in functions, one statement",
+	"exec":        "use a command and options that describe_target lists, spelled in full, with absolute paths",
+	"http":        "use an operation that describe_target lists, with parameters that fit it",
 }
 
 func nextOf(f Failure) *Next {

@@ -186,8 +186,7 @@ func deniedFailure(d policy.Decision) Failure {
 	f.Message = "policy denies this call: " + strings.Join(sentences(d.Reasons), "; ")
 	f.Suggestion = "rewording will not help; explain_access shows what would be allowed"
 	if f.Code == NotUnderstood {
-		f.Message = "not understood, so not allowed: " + strings.Join(sentences(d.Reasons), "; ")
-		f.Suggestion = "write it more simply: plain tables, built-in functions, one statement"
+		f.Message = "what is not understood does not run: " + strings.Join(sentences(d.Reasons), "; ")
 	}
 	return f
 }

@@ -51,6 +51,9 @@ type Gateway struct {
 	sessions *sessions
 	metrics  *Metrics
 
+	draining  chan struct{} // closed by Drain
+	drainOnce sync.Once
+
 	asking sync.Mutex // held from counting a caller's open requests to opening one more
 
 	mu      sync.Mutex
@@ -60,7 +63,7 @@ type Gateway struct {
 // New checks its configuration and recovers what an earlier run left open: an intent without an outcome becomes an
 // outcome of status unknown before the first call is taken.
 func New(ctx context.Context, cfg Config, w *World) (*Gateway, error) {
-	g := &Gateway{Config: cfg, metrics: newMetrics(), flights: map[string]*flight{}}
+	g := &Gateway{Config: cfg, metrics: newMetrics(), flights: map[string]*flight{}, draining: make(chan struct{})}
 	g.sessions = newSessions(cfg.Now, cfg.SessionIdle, cfg.SessionMax)
 	g.world.Store(w)
 	n, err := cfg.Store.RecoverIntents(ctx, recoveredOutcome)
@@ -137,6 +140,9 @@ func (g *Gateway) governed(ctx context.Context, call *Call) *answer {
 	}
 	if again, ok := asReplay(err); ok {
 		return g.replay(ctx, call, again.callID)
+	}
+	if down, ok := as[*tools.UnreachableError](err); ok { // the operator is told what the agent is not
+		g.Log.Warn("target unreachable", "call", call.ID, "target", call.knownTarget(), "problem", down.Problem, "err", down.Err)
 	}
 	reply := resultReply(call, rendered, err)
 	if call.Approval != nil && call.reached {
@@ -254,6 +260,10 @@ func (g *Gateway) recovered(call *Call, f func() (*tools.Rendered, error)) (out 
 	}()
 	return f()
 }
+
+// Drain ends every wait for people as if its hold had passed: the requests stay, and the callers are told how to come back. Calls that
+// run go on. For a stop that is about to begin.
+func (g *Gateway) Drain() { g.drainOnce.Do(func() { close(g.draining) }) }
 
 // Close records the end of the gateway's sessions. Calls in flight must have ended.
 func (g *Gateway) Close(ctx context.Context) error {

@@ -134,7 +134,7 @@ func indent(text, with string) string {
 
 // newAnswer is approve and deny. The request is fetched and shown first, and the vote carries the digest of what was shown.
 func newAnswer(flags *adminFlags, yes bool) *cobra.Command {
-	use, short := "deny", "Say no to a request, with a reason"
+	use, short := "deny", "Say no to a request; --reason tells the agent why"
 	if yes {
 		use, short = "approve", "Say yes to exactly what show prints, once"
 	}

@@ -256,7 +256,14 @@ func printEntry(w io.Writer, l auditLine) {
 		fmt.Fprintf(w, "  masked    %s x%d (%s)\n", m.Class, m.Count, m.Why)
 	}
 	if o := l.Outcome; o != nil {
-		fmt.Fprintf(w, "  outcome   %s %s rows %d, affected %d, %d bytes, %.1f ms\n", s.verdict(o.Status), o.Target, o.Rows, o.Affected, o.Bytes, float64(o.ElapsedUS)/1000)
+		fmt.Fprintf(w, "  outcome   %s %s", s.verdict(o.Status), o.Target)
+		if o.Rows > 0 {
+			fmt.Fprintf(w, " rows %d,", o.Rows)
+		}
+		if o.Affected >= 0 {
+			fmt.Fprintf(w, " affected %d,", o.Affected)
+		}
+		fmt.Fprintf(w, " %d bytes, %.1f ms\n", o.Bytes, float64(o.ElapsedUS)/1000)
 	}
 	var body struct {
 		Text   string          `json:"text"`

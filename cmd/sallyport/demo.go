@@ -13,10 +13,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"text/template"
 	"time"
 
@@ -37,10 +39,12 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Everything on loopback: a database, a host, an API, an OIDC issuer, the gateway and a scripted agent", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), yes, keep)
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP) // a closed terminal leaves nothing behind either
+			defer stop()
+			return runDemo(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), yes, keep)
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "approve the agent's write by itself")
+	cmd.Flags().BoolVar(&yes, "yes", false, "let the people of the story answer by themselves")
 	cmd.Flags().BoolVar(&keep, "keep", false, "stay up afterwards and print how to connect Claude Code, Cursor and VS Code")
 	return cmd
 }

@@ -305,6 +305,10 @@ func (d *stage) evidence(ctx context.Context, callID string) error {
 	if err != nil {
 		return err
 	}
+	olga := &adminClient{base: d.server.URL(), token: d.apiToken("olga", "security"), http: &http.Client{Timeout: time.Minute}}
+	if err := olga.do(ctx, "POST", "/api/audit/checkpoints", nil, nil); err != nil {
+		return err
+	}
 	for _, args := range [][]string{{"audit", "show", callID}, {"audit", "verify"}} {
 		fmt.Fprintf(d.out, "  %s sallyport %s\n", d.style.cyan("olga >"), strings.Join(args, " "))
 		root := newRoot()

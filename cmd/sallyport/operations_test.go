@@ -82,46 +82,46 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestShutdownFinishesCallsInFlight: a call that was taken is finished, answered and recorded before the gateway ends; new
-// ones are refused meanwhile, and people can still answer.
+// TestShutdownFinishesCallsInFlight: a call that runs is finished, answered and recorded before the gateway ends; one that waits for
+// people is told to come back, and its request stays.
 func TestShutdownFinishesCallsInFlight(t *testing.T) {
 	w := running(t, "10m")
-	bob := w.apiToken("bob", "dba")
 	type answer struct {
 		env *gateway.Envelope
 		err error
 	}
-	asked, answered := make(chan string, 10), make(chan answer, 1)
+	asked, waited, ran := make(chan string, 10), make(chan answer, 1), make(chan answer, 1)
 	go func() {
 		env, err := w.agent().call(context.Background(), "query_write", refund(1007, "in flight"), func(m string) { asked <- m })
-		answered <- answer{env, err}
+		waited <- answer{env, err}
 	}()
 	<-asked
-	stopped := make(chan error, 1)
-	go func() { stopped <- w.stop() }()
-	eventually(t, "a stop was asked for", func() bool { return strings.Contains(w.logs.String(), "stopping: ") })
-	eventually(t, "new calls are refused", func() bool {
-		_, err := w.agent().call(t.Context(), "list_targets", nil, nil)
-		return err != nil && strings.Contains(err.Error(), "503")
-	})
-	select {
-	case err := <-stopped:
-		t.Fatalf("the gateway did not wait for the call: %v", err)
-	default:
-	}
-	items := decode[[]adminapi.Item](t, w.cliOK(bob, "approvals", "list", "--json"))
-	w.cliOK(bob, "approvals", "approve", items[0].ID)
-	if a := <-answered; a.err != nil || a.env.Status != "ok" || a.env.Executed != "yes" {
-		t.Errorf("the call in flight: %+v %+v %v", a.env, a.env.Error, a.err)
-	}
-	if err := <-stopped; err != nil {
+	go func() {
+		env, err := w.agent().call(context.Background(), "query", map[string]any{"target": "shop", "sql": "SELECT count(*) FROM generate_series(1, 15000000)"}, nil)
+		ran <- answer{env, err}
+	}()
+	w.eventuallyHolds("EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND usename = 'sallyport')")
+	if err := w.stop(); err != nil {
 		t.Error(err)
 	}
-	w.holds("SELECT status = 'refunded' FROM orders WHERE id = 1007")
+	if a := <-waited; a.err != nil || a.env.Status != "approval_pending" || a.env.Next.Tool != "get_call" {
+		t.Errorf("the call that waits: %+v %v", a.env, a.err)
+	}
+	if a := <-ran; a.err != nil || a.env.Status != "ok" || !strings.Contains(string(a.env.Data), "15000000") {
+		t.Errorf("the call that runs: %+v %v", a.env, a.err)
+	}
 	var out strings.Builder
 	if code := run([]string{"audit", "verify", "--state", w.state()}, nil, &out, &out); code != exitDone || strings.Contains(out.String(), "FAILED") {
 		t.Errorf("verify after the stop: %d\n%s", code, out.String())
 	}
+	w.start()
+	bob := w.apiToken("bob", "dba")
+	items := decode[[]adminapi.Item](t, w.cliOK(bob, "approvals", "list", "--json"))
+	w.cliOK(bob, "approvals", "approve", items[0].ID)
+	if env := w.call(w.agent(), "query_write", refund(1007, "in flight")); env.Status != "ok" || env.Executed != "yes" {
+		t.Errorf("after the restart: %+v", env)
+	}
+	w.holds("(SELECT status FROM orders WHERE id = 1007) = 'refunded'")
 }
 
 // TestAStateThatCannotBeWritten: no record, no action; no record, no release; and /readyz says which part it is. The limit on

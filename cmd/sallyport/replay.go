@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +88,19 @@ func (c *adminClient) transcript(cmd *cobra.Command, call string) (*transcript, 
 	return t, err
 }
 
+// oneLine is a command as people write it, from the record's form of one word a line ("[0] /usr/bin/df").
+func oneLine(command string) string {
+	var words []string
+	for line := range strings.Lines(command) {
+		line = strings.TrimSpace(line)
+		if number, word, ok := strings.Cut(line, "] "); ok && strings.HasPrefix(number, "[") {
+			line = word
+		}
+		words = append(words, line)
+	}
+	return strings.Join(words, " ")
+}
+
 // chunks are the output in the order in which it came.
 func (t *transcript) chunks() []chunk {
 	if len(t.Data.Timing) == 0 {
@@ -114,7 +128,7 @@ func (t *transcript) chunks() []chunk {
 func (t *transcript) play(cmd *cobra.Command, speed float64) error {
 	out := cmd.OutOrStdout()
 	s := styleOf(out)
-	fmt.Fprintf(out, "%s\n", s.dim(indent(visible(t.command, true), "$ ")))
+	fmt.Fprintf(out, "%s\n", s.dim("$ "+visible(oneLine(t.command), false)))
 	last := 0.0
 	for _, c := range t.chunks() {
 		if s.on {
@@ -143,7 +157,7 @@ func (t *transcript) asciicast(w io.Writer) error {
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	header := map[string]any{"version": 2, "width": 120, "height": 40, "timestamp": started.Unix(), "title": clipText(visible(t.command, false), 200)}
+	header := map[string]any{"version": 2, "width": 120, "height": 40, "timestamp": started.Unix(), "title": clipText(visible(oneLine(t.command), false), 200)}
 	errs := []error{enc.Encode(header)}
 	for _, c := range t.chunks() {
 		if c.text != "" {

@@ -184,7 +184,14 @@ func (s *server) run(ctx context.Context) error {
 	}
 	drain, stop := context.WithTimeout(context.Background(), drainTime)
 	defer stop()
-	err = errors.Join(err, s.mcp.Shutdown(drain), main.Shutdown(drain), metrics.Shutdown(drain))
+	s.gateway.Drain() // whoever waits for people is told to come back: the requests stay
+	for _, shutdown := range []func(context.Context) error{s.mcp.Shutdown, main.Shutdown, metrics.Shutdown} {
+		if e := shutdown(drain); errors.Is(e, context.DeadlineExceeded) {
+			s.log.Warn("calls that were still running have been cancelled", "after", drainTime)
+		} else {
+			err = errors.Join(err, e)
+		}
+	}
 	main.Close()
 	cancel()
 	wg.Wait()

@@ -264,6 +264,10 @@ func (s *shim) relay(ctx context.Context, resp *http.Response, m message) {
 	if resp.StatusCode == http.StatusUnauthorized {
 		code = "unauthenticated"
 	}
+	if _, after, ok := strings.Cut(resp.Header.Get("WWW-Authenticate"), `error_description="`); ok {
+		reason, _, _ := strings.Cut(after, `"`)
+		why += " (" + visible(reason, false) + ")"
+	}
 	var refusal struct {
 		Error struct {
 			Message string `json:"message"`

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/approvals"
@@ -151,12 +152,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var token *tokenError
 	switch {
 	case errors.As(err, &token):
-		status, p = http.StatusUnauthorized, Problem{"unauthenticated", identity.Reason(token.err), "use your own token for the API audience, from a recent login (SALLYPORT_API_TOKEN or --api-token-file); an agent's token does not work here"}
+		status, p = http.StatusUnauthorized, Problem{"unauthenticated", token.Error() + " (" + identity.Reason(token.err) + ")", "use your own token for the API audience, from a recent login (SALLYPORT_API_TOKEN or --api-token-file); an agent's token does not work here"}
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	case errors.Is(err, errRole), errors.Is(err, errOrigin):
 		status, p = http.StatusForbidden, Problem{"forbidden", err.Error(), "roles are groups: see roles in sallyport.yaml"}
 	case errors.Is(err, errArgument):
-		status, p = http.StatusBadRequest, Problem{"invalid_argument", err.Error(), ""}
+		status, p = http.StatusBadRequest, Problem{"invalid_argument", strings.TrimPrefix(err.Error(), errArgument.Error()+"\n"), ""}
 	case errors.Is(err, approvals.ErrNotFound):
 		status, p = http.StatusNotFound, Problem{"not_found", err.Error(), "sallyport approvals list shows the open ones"}
 	case errors.Is(err, approvals.ErrSelf), errors.Is(err, approvals.ErrNotEligible):

@@ -3,7 +3,9 @@ package adminapi
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"sallyport/audit"
@@ -14,6 +16,9 @@ import (
 func (s *Server) entries(w http.ResponseWriter, r *http.Request, p *person) error {
 	q := r.URL.Query()
 	f := audit.Filter{Text: q.Get("text"), Kind: audit.Kind(q.Get("kind")), Target: q.Get("target"), Tool: q.Get("tool"), Subject: q.Get("subject"), Call: q.Get("call")}
+	if f.Kind != "" && !slices.Contains(audit.Kinds, f.Kind) {
+		return errors.Join(errArgument, fmt.Errorf("kind: %q is not one of %v", f.Kind, audit.Kinds))
+	}
 	var err error
 	if f.Since, err = timeParam(r, "since"); err != nil {
 		return err

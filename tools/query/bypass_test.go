@@ -519,9 +519,11 @@ func TestCopiesOfLabelledValuesAreMasked(t *testing.T) {
 		CREATE VIEW v_over_told AS SELECT * FROM m_told;
 		CREATE VIEW v_stats AS SELECT most_common_vals::text AS m FROM pg_stats;
 		CREATE MATERIALIZED VIEW m_fine AS SELECT count(*) AS n FROM orders;
+		CREATE INDEX only_one ON people (id) WHERE ssn = '987654320'; ALTER TABLE people ADD CONSTRAINT never CHECK (ssn <> '9876543200') NOT VALID; ALTER TABLE people OWNER TO ` + agentRole + `;
 		ANALYZE; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ` + agentRole + `; GRANT SELECT ON pg_statistic, pg_statistic_ext_data TO ` + agentRole)
 	for _, sql := range []string{
 		"SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename = 'people' AND attname = 'ssn'", "SELECT * FROM pg_stats", "TABLE pg_stats_ext", "SELECT s.* FROM pg_stats s", "SELECT * FROM pg_stats_ext_exprs", "SELECT most_common_elems FROM pg_stats",
+		"SELECT indexdef FROM pg_indexes WHERE indexname = 'only_one'", "TABLE pg_indexes", "SELECT i.* FROM pg_index i", "SELECT conbin FROM pg_constraint", "SELECT check_clause FROM information_schema.check_constraints", "TABLE pg_attrdef",
 		"SELECT stavalues1, stavalues2 FROM pg_statistic", "SELECT * FROM pg_statistic", "SELECT * FROM pg_statistic_ext_data", "SELECT stxdmcv FROM pg_statistic_ext_data", "SELECT attmissingval FROM pg_attribute", "SELECT * FROM pg_attribute WHERE attname = 'late'",
 	} {
 		if out, err := f.read(sql); err == nil && leaks(string(out.Data)) {
@@ -533,13 +535,14 @@ func TestCopiesOfLabelledValuesAreMasked(t *testing.T) {
 	for _, sql := range []string{
 		"SELECT most_common_vals::text FROM pg_stats", "SELECT histogram_bounds::text::text[] FROM pg_stats", "SELECT array_to_string(most_common_vals::text::text[], ',') FROM pg_stats", "SELECT row_to_json(s) FROM pg_stats s", "SELECT s FROM pg_stats s", "SELECT s.to_json AS to_json FROM pg_stats s",
 		"SELECT m FROM (SELECT most_common_vals AS m FROM pg_stats) x", "SELECT attname FROM pg_stats WHERE histogram_bounds::text LIKE '%9876%'", "SELECT attname FROM pg_stats ORDER BY most_common_vals::text", "SELECT stavalues1::text FROM pg_statistic", "SELECT stxdmcv::text FROM pg_statistic_ext_data",
+		"SELECT reverse(indexdef) FROM pg_indexes", "SELECT 1 FROM pg_indexes WHERE indexdef LIKE '%9876%'", "SELECT conbin::text FROM pg_constraint", "SELECT lower(check_clause) FROM information_schema.check_constraints",
 		"SELECT attmissingval::text FROM pg_attribute", "SELECT m FROM v_stats", "SELECT a FROM pg_attribute a", "WITH s AS (TABLE pg_stats) SELECT * FROM s", "SELECT * FROM m_told", "SELECT * FROM v_over_told", "SELECT m FROM pg_stats_ext s(a, b, c, d, e, f, g, h, m)",
 		"SELECT i.values FROM pg_statistic_ext_data d, pg_mcv_list_items(d.stxdmcv) i",
 	} {
 		out, err := f.read(sql)
 		refusedBefore(t, sql, out, err)
 	}
-	for _, sql := range []string{"SELECT attname, n_distinct, null_frac, correlation FROM pg_stats", "SELECT attname FROM pg_attribute GROUP BY attname", "SELECT n FROM m_fine", "SELECT column_name FROM information_schema.columns"} {
+	for _, sql := range []string{"SELECT attname, n_distinct, null_frac, correlation FROM pg_stats", "SELECT attname FROM pg_attribute GROUP BY attname", "SELECT n FROM m_fine", "SELECT indexname FROM pg_indexes", "SELECT conname, contype FROM pg_constraint GROUP BY conname, contype", "SELECT i.indisunique FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid", "SELECT column_name FROM information_schema.columns"} {
 		if _, err := f.read(sql); err != nil {
 			t.Errorf("%s: %v", sql, err)
 		}

@@ -58,6 +58,12 @@ var valueColumns = map[string][]string{
 	"pg_catalog.pg_stats_ext":          {"most_common_vals", "exprs", "dependencies"},
 	"pg_catalog.pg_stats_ext_exprs":    {"expr", "most_common_vals", "histogram_bounds", "most_common_elems"},
 	"pg_catalog.pg_attribute":          {"attmissingval"},
+	// conditions of indexes and checks name values
+	"pg_catalog.pg_indexes":                {"indexdef"},
+	"pg_catalog.pg_index":                  {"indexprs", "indpred"},
+	"pg_catalog.pg_constraint":             {"conbin"},
+	"pg_catalog.pg_attrdef":                {"adbin"},
+	"information_schema.check_constraints": {"check_clause"},
 }
 
 // systemColumnsWithValues are columns of otherwise harmless catalogs that hold values of rows or expressions with literals.

@@ -84,6 +84,7 @@ func (c *Call) obligations() tools.Obligations {
 	}
 	return tools.Obligations{
 		CallID:  c.ID,
+		Caller:  c.Principal.Issuer + "#" + c.Principal.Subject,
 		Changes: c.Facts.Effect != tools.Read,
 		Limits:  tools.Limits{Rows: l.Rows, Bytes: l.Bytes, Time: time.Duration(l.TimeMS) * time.Millisecond, AffectedRows: l.AffectedRows},
 	}

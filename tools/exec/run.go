@@ -125,22 +125,30 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 	if script, _ := h.script(c, false); len(script) > maxScript {
 		return nil, &tools.ArgError{Field: "argv", Problem: "is too long once it is quoted", Fix: "send less, or with fewer quotes"}
 	}
+	// x/crypto/ssh waits for the host's answers without a way to stop: a host that never answers is hung up on.
+	starting, cancel := context.WithTimeout(ctx, c.time)
+	defer cancel()
 	for attempt := 0; ; attempt++ {
 		conn, err := h.acquire(ctx)
 		if err != nil {
 			return nil, h.failed(err)
 		}
+		answered := context.AfterFunc(starting, conn.close)
 		channel, requests, err := conn.client.OpenChannel("session", nil)
 		if err != nil {
+			answered()
 			var refused *ssh.OpenChannelError
 			if errors.As(err, &refused) {
 				h.refused(conn)
 			} else {
 				h.release(conn, true)
 			}
-			if attempt < 4 && ctx.Err() == nil {
+			if attempt < 4 && starting.Err() == nil {
 				time.Sleep(time.Duration(attempt) * 10 * time.Millisecond)
 				continue
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
 			}
 			return nil, h.failed(unreachable(problemLost, err))
 		}
@@ -150,10 +158,14 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 		r.listen(requests)
 		script, mark := h.script(c, conn.timed)
 		ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{script}))
+		answered()
 		if err != nil || !ok {
 			r.Close()
 			if err != nil && c.changes {
 				return nil, &tools.OutcomeUnknownError{Check: "look on the host whether the command ran", Err: err}
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
 			}
 			return nil, h.failed(unreachable(problemLost, errors.Join(err, errors.New("the exec request was not accepted"))))
 		}
@@ -198,7 +210,7 @@ func (r *running) listen(requests <-chan *ssh.Request) {
 					Lang       string
 				}
 				if ssh.Unmarshal(req.Payload, &m) == nil {
-					r.signal = m.Signal
+					r.signal = endedBy(m.Signal)
 				}
 			}
 			if req.WantReply {
@@ -206,6 +218,14 @@ func (r *running) listen(requests <-chan *ssh.Request) {
 			}
 		}
 	})
+}
+
+// endedBy is the name of a signal as RFC 4254 §6.10 has them; anything else a host sends is text of its own.
+func endedBy(s string) string {
+	if s == "" || len(s) > 16 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+		return "unknown"
+	}
+	return s
 }
 
 func (r *running) read(from io.Reader, to *output, name string) {
@@ -228,8 +248,10 @@ func (r *running) read(from io.Reader, to *output, name string) {
 func (r *running) stop() bool {
 	// Both at once: the line (or end of input) is for the watchdog; the signal is for a group whose watchdog is not up yet,
 	// and sshd refuses it for root and for forced commands.
-	io.WriteString(r.channel, "\n")
-	r.channel.CloseWrite()
+	r.readers.Go(func() { // not waited for here: a host that takes nothing would hold it up
+		io.WriteString(r.channel, "\n")
+		r.channel.CloseWrite()
+	})
 	select {
 	case <-r.exited:
 		return true
@@ -255,7 +277,14 @@ func (r *running) Close() {
 		}
 		r.channel.Close()
 		r.host.release(r.conn, broken)
-		r.readers.Wait()
+		ended := make(chan struct{})
+		go func() { r.readers.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(killWait): // the host does not even close a channel: whatever else runs there ends with the connection
+			r.conn.close()
+			<-ended
+		}
 	})
 }
 

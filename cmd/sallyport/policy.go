@@ -56,7 +56,7 @@ func openRulebook(ctx context.Context, path string) (*rulebook, error) {
 // here is in with what the configuration says of its target. A target it does not have stays as it is: no scope covers it.
 func (r *rulebook) here(in policy.Input) policy.Input {
 	if t, ok := r.targets[in.Target.Name]; ok {
-		in.Target = policy.Target{Name: t.Name, Kind: t.Kind, Environment: t.Environment, Labels: t.Labels}
+		in.Target = policy.Target(t)
 	}
 	return in
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"sallyport/tools"
 )
@@ -131,11 +132,19 @@ func (t *api) endpoint(p *requestPath) (string, error) {
 		if len(trimmed) > 0 && trimmed[len(trimmed)-1] == "" {
 			trimmed = trimmed[:len(trimmed)-1]
 		}
-		if len(trimmed) > 0 && len(p.segments) >= len(trimmed) && slices.EqualFunc(trimmed, p.segments[:len(trimmed)], strings.EqualFold) {
+		if len(trimmed) > 0 && len(p.segments) >= len(trimmed) && slices.EqualFunc(trimmed, p.segments[:len(trimmed)], routedAlike) {
 			return "", unclear("a path beside the "+e.kind+" endpoint", "use exactly "+e.path)
 		}
 	}
 	return "", nil
+}
+
+// routedAlike reports whether some server takes two segments for the same: in another letter case, or with spaces or dots behind it.
+func routedAlike(a, b string) bool {
+	trim := func(s string) string {
+		return strings.TrimRightFunc(s, func(r rune) bool { return r == '.' || unicode.IsSpace(r) })
+	}
+	return strings.EqualFold(trim(a), trim(b))
 }
 
 func (t *api) graphQLPath() string {

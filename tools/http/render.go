@@ -167,7 +167,7 @@ func (x *exchange) truncated(c *content) *tools.Truncated {
 // note describes a body that is not shown.
 func (c *content) note() string {
 	media := c.media
-	if media == "" {
+	if media == "" || len(media) > 80 { // not cut: half of a secret is not recognised as one
 		media = "a body of unknown type"
 	}
 	size := fmt.Sprintf("%d bytes", c.decoded)

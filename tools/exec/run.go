@@ -133,7 +133,7 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 		if err != nil {
 			return nil, h.failed(err)
 		}
-		answered := context.AfterFunc(starting, conn.close)
+		answered := hangUp(starting, conn)
 		channel, requests, err := conn.client.OpenChannel("session", nil)
 		if err != nil {
 			answered()
@@ -184,6 +184,23 @@ func (h *host) failed(err error) error {
 		h.log.Warn("target unreachable", "target", h.Name, "problem", down.Problem, "err", down.Err)
 	}
 	return err
+}
+
+// hangUp closes the connection when ctx ended and the host has still not answered some time later. Not at once: others may have
+// commands on it, and a caller who gives up is not to end theirs. answered calls it off.
+func hangUp(ctx context.Context, c *conn) (answered func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { // ends with done, at the latest after killWait
+		select {
+		case <-done:
+		case <-time.After(killWait):
+			c.close()
+		}
+	})
+	return func() {
+		stop()
+		close(done)
+	}
 }
 
 // listen reads both streams and the requests that tell how the command ended.

@@ -192,6 +192,9 @@ func (g *Gateway) intend(ctx context.Context, call *Call) (context.Context, func
 	if err := g.Store.ConsumeAndIntend(ctx, use, audit.Record{Entry: call.entry(audit.KindIntent), Body: call.body(nil)}); err != nil {
 		g.land(call.ID)
 		cancel(nil)
+		if call.Approval != nil {
+			call.Approval.State = approvals.Approved // nothing was used up: the record must not say so
+		}
 		switch {
 		case errors.Is(err, approvals.ErrClosed): // denied, withdrawn or expired since it was read
 			return ctx, nil, g.closedSince(ctx, call)

@@ -11,7 +11,7 @@ import (
 
 func (r *report) scope(f *File, s *Scope, name, path string) {
 	r.name(path, name)
-	r.who(s, path+".who")
+	r.who(f, s, path+".who")
 	r.selection(f, s, path+".targets")
 	r.objects(s.Objects.Allow, path+".objects.allow", false)
 	r.objects(s.Objects.Deny, path+".objects.deny", true)
@@ -29,10 +29,15 @@ func (r *report) scope(f *File, s *Scope, name, path string) {
 	r.approval(f, s, path)
 }
 
-func (r *report) who(s *Scope, path string) {
+func (r *report) who(f *File, s *Scope, path string) {
 	w := s.Who
-	if len(w.Groups)+len(w.Subjects)+len(w.Agents)+len(w.Clients) == 0 {
-		r.emptiness(path, "names nobody; write groups: [NAME], or subjects, agents or clients")
+	if len(w.Groups)+len(w.Subjects)+len(w.Agents)+len(w.Clients)+len(w.Claims) == 0 {
+		r.emptiness(path, "names nobody; write groups: [NAME], or subjects, agents, clients or claims")
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Claims)) {
+		if len(w.Claims[name]) > 0 && !slices.ContainsFunc(f.Identity.Issuers, func(i Issuer) bool { return slices.Contains(i.Claims, name) }) {
+			r.problem(path+".claims."+name, "no issuer passes this claim on, so nobody would match; add it to claims of one under identity.issuers")
+		}
 	}
 	for key, list := range map[string][]string{"groups": w.Groups, "subjects": w.Subjects, "agents": w.Agents, "clients": w.Clients} {
 		for i, v := range list {

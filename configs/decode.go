@@ -1,9 +1,12 @@
 package configs
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -31,6 +34,8 @@ func (d *decoder) value(n ast.Node, v reflect.Value, f field, path string, at pl
 	switch t := v.Type(); {
 	case t == reflect.TypeFor[Selector]():
 		d.selector(n, v.Addr().Interface().(*Selector), path, at)
+	case t == reflect.TypeFor[ClaimValues]():
+		d.claimValues(n, v.Addr().Interface().(*ClaimValues), path, at)
 	case isScalar(t):
 		d.places[path] = placeOf(n, at)
 		d.scalar(n, v, f, path)
@@ -179,6 +184,60 @@ func (d *decoder) selector(n ast.Node, s *Selector, path string, at place) {
 		return
 	}
 	d.mapping(n, reflect.ValueOf(s).Elem(), path)
+}
+
+// claimValues accepts one value or a list. A text, a number and true are different values, whatever their letters.
+func (d *decoder) claimValues(n ast.Node, values *ClaimValues, path string, at place) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		seq = &ast.SequenceNode{Values: []ast.Node{n}}
+	} else if len(seq.Values) == 0 {
+		d.problem(path, "is an empty list; name a value")
+	}
+	for i, item := range seq.Values {
+		itemPath := path
+		if ok {
+			itemPath = fmt.Sprintf("%s[%d]", path, i)
+		}
+		d.places[itemPath] = placeOf(item, at)
+		v, err := claimValue(item)
+		switch {
+		case err != nil:
+			d.problem(itemPath, "%s", err)
+		case slices.Contains(*values, v):
+			d.problem(itemPath, "%s is there twice; remove one", v)
+		default:
+			*values = append(*values, v)
+		}
+	}
+}
+
+func claimValue(n ast.Node) (string, error) {
+	if why := refusedNode(n); why != "" {
+		return "", errors.New(why)
+	}
+	text, isText, ok := textOf(n)
+	if !ok {
+		return "", fmt.Errorf("this has to be one value, not %s", kindOf(n))
+	}
+	switch n := n.(type) {
+	case *ast.BoolNode:
+		return strconv.FormatBool(n.Value), nil
+	case *ast.IntegerNode, *ast.FloatNode:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || f >= 1<<53 || f <= -(1<<53) {
+			return "", fmt.Errorf("%s cannot be compared exactly; write it in decimal, at most 15 digits", text)
+		}
+		return strconv.FormatFloat(f+0, 'f', -1, 64), nil
+	}
+	if !isText {
+		return "", fmt.Errorf("%s is neither a text, a number, true nor false", text)
+	}
+	if strings.Contains(text, "*") {
+		return "", errors.New("* is not a pattern here; write the values out")
+	}
+	b, err := json.Marshal(text)
+	return string(b), errors.Join(err, clean(text))
 }
 
 func join(path, key string) string {

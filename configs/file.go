@@ -121,6 +121,9 @@ type Issuer struct {
 	APIAudience string `yaml:"api_audience"`
 	// Groups is the name of the claim that lists the groups of the subject.
 	Groups string `yaml:"groups" default:"groups"`
+	// Claims are the names of further claims that scopes may ask for: a string, true or false, a number, or a list of strings. What
+	// a token says there is recorded with each call.
+	Claims []string `yaml:"claims"`
 	// MaxTokenLifetime refuses tokens that were issued to live longer.
 	MaxTokenLifetime Duration `yaml:"max_token_lifetime" default:"1h" min:"1s" max:"24h"`
 }

@@ -130,6 +130,8 @@ func kindName(t reflect.Type) string {
 		return "secret reference"
 	case t == reflect.TypeFor[netip.Prefix]():
 		return "network"
+	case t == reflect.TypeFor[ClaimValues]():
+		return "value, or list of values"
 	case t == reflect.TypeFor[Selector]():
 		return "list of targets, or mapping"
 	case isScalar(t) && t.Kind() == reflect.Int && t.Name() == "int":

@@ -63,6 +63,9 @@ var refused = []struct{ old, new, want string }{
 	{"    who: {groups: [support]}\n", "", `scopes.support.who: is missing; add the key who`},
 	{"state: /var/lib/sallyport\n", "", `state: is missing; add the key state`},
 
+	{"who: {groups: [support]}", "who: {claims: {department: »support}}", `scopes.support.who.claims.department: no issuer passes this claim on, so nobody would match; add it to claims of one under identity.issuers`},
+	{"who: {groups: [support]}", "who: {groups: [a], claims: {tier: [»{a: b}]}}", `scopes.support.who.claims.tier[0]: this has to be one value, not a mapping`},
+
 	// Kinds of values.
 	{"count: 1", "count: »one", `scopes.support.approval.count: "one" is not a whole number; write digits without quotes`},
 	{"count: 1", "count: »0", `scopes.support.approval.count: 0 is too small; write 1 to 10`},
@@ -131,7 +134,7 @@ var refused = []struct{ old, new, want string }{
 	{"  orders-db:\n", "  api:\n    http: {base_url: https://api, headers: {Authorization: »Bearer x}}\n  orders-db:\n", `targets.api.http.headers.Authorization: carries a credential; write it under auth as a reference to a secret`},
 
 	// Scopes.
-	{"{groups: [support]}", "{}", `scopes.support.who: names nobody; write groups: [NAME], or subjects, agents or clients`},
+	{"{groups: [support]}", "{}", `scopes.support.who: names nobody; write groups: [NAME], or subjects, agents, clients or claims`},
 	{"groups: [support]", `groups: [»"*"]`, `scopes.support.who.groups[0]: * is not a pattern here; write the names out`},
 	{"targets: [orders-db]", "targets: [»order-db]", `scopes.support.targets[0]: there is no target "order-db"; did you mean orders-db?`},
 	{"targets: [orders-db]", "targets: »orders-db", `scopes.support.targets: this has to be a list of targets, [orders-db], or what they are, {environment: production}`},

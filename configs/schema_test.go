@@ -83,6 +83,9 @@ func (g *generator) value(t reflect.Type, f field) object {
 		return text(`^(env:[A-Za-z_][A-Za-z0-9_]*$|file:/|exec:\s*[/\[])`)
 	case t == reflect.TypeFor[netip.Prefix]():
 		return text(`^[0-9a-fA-F.:]+(/[0-9]{1,3})?$`)
+	case t == reflect.TypeFor[ClaimValues]():
+		one := object{"type": []string{"string", "boolean", "number"}}
+		return object{"oneOf": []object{one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": true}}}
 	case t == reflect.TypeFor[Selector]():
 		return object{"oneOf": []object{{"type": "array", "items": object{"type": "string"}, "minItems": 1, "uniqueItems": true}, g.reference(t)}}
 	case isScalar(t) && len(f.enum) > 0, t == reflect.TypeFor[slog.Level]():

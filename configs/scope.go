@@ -38,8 +38,8 @@ type Scope struct {
 	BreakGlass *BreakGlass `yaml:"break_glass" check:"later"`
 }
 
-// Who names callers. One matches when groups or subjects names it (one of either is enough) and, where agents or clients are
-// given, each of these names it as well; agents or clients alone are enough too. Everything is compared exactly.
+// Who names callers. One matches when groups or subjects names it (one of either is enough) and, where agents, clients or claims are
+// given, each of these matches it as well; agents, clients or claims alone are enough too. Everything is compared exactly.
 type Who struct {
 	// Groups of the subject, from the issuer's groups claim.
 	Groups []string `yaml:"groups"`
@@ -49,7 +49,13 @@ type Who struct {
 	Agents []string `yaml:"agents"`
 	// Clients are OAuth client ids (azp or client_id).
 	Clients []string `yaml:"clients"`
+	// Claims of the token, by name: a value, or a list of which one is enough ({department: finance, tier: [gold, silver]}). Each that
+	// is named has to match. An issuer has to name them in its claims.
+	Claims map[string]ClaimValues `yaml:"claims"`
 }
+
+// ClaimValues are what a claim may be, each as JSON: "finance" in quotes, true, 3. In YAML one value or a list.
+type ClaimValues []string
 
 // Selector chooses targets: by name, or by what they are.
 type Selector struct {

@@ -49,7 +49,7 @@ func (c *Call) requester() approvals.Identity {
 
 func (c *Call) policyPrincipal() policy.Principal {
 	p := c.Principal
-	return policy.Principal{Issuer: p.Issuer, Subject: p.Subject, Groups: p.Groups, Agent: p.Agent, Client: p.Client}
+	return policy.Principal{Issuer: p.Issuer, Subject: p.Subject, Groups: p.Groups, Agent: p.Agent, Client: p.Client, Claims: policy.Claims(p.Claims)}
 }
 
 func (c *Call) policyInput(now time.Time) policy.Input {

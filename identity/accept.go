@@ -26,7 +26,7 @@ func (v *Verifier) accept(c object, iss *issuer, s Surface, now time.Time) (p *P
 	if _, ok := c["act"]; ok && s == API { // whatever its value
 		return nil, until, ErrDelegated
 	}
-	if p, err = readPrincipal(c, iss.GroupsClaim); err != nil {
+	if p, err = readPrincipal(c, iss.GroupsClaim, iss.Claims); err != nil {
 		return nil, until, err
 	}
 	p.Issuer, p.Expires, until = iss.URL, exp, exp

@@ -19,7 +19,7 @@ const (
 )
 
 // readPrincipal takes the names from verified claims; what is there must be of its right type. Errors: [ErrClaims].
-func readPrincipal(c object, groupsClaim string) (*Principal, error) {
+func readPrincipal(c object, groupsClaim string, further []string) (*Principal, error) {
 	p := &Principal{}
 	var err error
 	if p.Subject, err = c.text("sub"); err != nil || !clean(p.Subject) {
@@ -47,6 +47,14 @@ func readPrincipal(c object, groupsClaim string) (*Principal, error) {
 		return nil, fmt.Errorf("auth_time: %w", ErrClaims)
 	}
 	p.Email, p.Name = c.display("email"), c.display("name")
+	for _, name := range further {
+		if v := c.plain(name); v != nil {
+			if p.Claims == nil {
+				p.Claims = Claims{}
+			}
+			p.Claims[name] = v
+		}
+	}
 	return p, nil
 }
 
@@ -74,6 +82,32 @@ func (c object) groups(name string) ([]string, error) {
 	}
 	slices.Sort(groups)
 	return slices.Compact(groups), nil
+}
+
+// Claims are verified claims by name. Each value is the JSON of a string, true, false, a number, or a list of strings.
+type Claims map[string]json.RawMessage
+
+const maxItems = 256 // of a list in [Claims]
+
+// plain is a claim that can be compared as a whole; nil when it is absent or of another kind, which matches nothing: an object, null, a
+// list of anything but strings, a text that could be mistaken for another.
+func (c object) plain(name string) json.RawMessage {
+	raw := c[name]
+	switch {
+	case len(raw) == 0:
+		return nil
+	case raw[0] == '"', raw[0] == '[':
+		list, err := c.texts(name)
+		if err != nil || len(list) == 0 || len(list) > maxItems || !allClean(list) {
+			return nil
+		}
+	case string(raw) == "true", string(raw) == "false":
+	default:
+		if f, err := strconv.ParseFloat(string(raw), 64); err != nil || math.IsInf(f, 0) || len(raw) > maxName {
+			return nil // of valid JSON, so null or an object fails here
+		}
+	}
+	return slices.Clone(raw)
 }
 
 // client is azp or client_id. Two that differ name two clients, and nobody knows which rule was meant.

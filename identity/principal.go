@@ -25,6 +25,7 @@ type Principal struct {
 	Client  string   // azp or client_id: the OAuth client
 	Chain   []string // every actor of nested act claims (RFC 8693 §4.1), outermost first
 	Scopes  []string // OAuth scopes, sorted
+	Claims  Claims   // the further claims that the issuer's configuration names; nil when the token has none of them
 	Email   string   // display only
 	Name    string   // display only
 

@@ -41,6 +41,7 @@ type Issuer struct {
 	URL         string        // exactly the iss of its tokens; https, or http on loopback
 	Audience    string        // the aud of tokens for MCP: an exact string, never a pattern
 	APIAudience string        // the aud of tokens for the API; "" means people of this issuer cannot use the API
+	Claims      []string      // top-level claims that go into [Principal.Claims]
 	GroupsClaim string        // top-level claim with the groups, a list of strings or one string; "groups"
 	MaxLifetime time.Duration // exp minus iat may not be larger; 1h
 	HTTPClient  *http.Client  // nil means our own. Timeout, redirects and answer size are bounded either way

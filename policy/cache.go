@@ -3,6 +3,7 @@ package policy
 import (
 	"container/list"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -84,10 +85,18 @@ func appendKey(dst []byte, in *Input) []byte {
 	for _, l := range [...][]string{in.Principal.Groups, in.Target.Labels, p.Unknown, p.Kinds, p.Functions} {
 		k.list(l)
 	}
-	k.flags(p.Understood, p.Bounded, p.Reversible, p.Rows != nil)
+	k.list(p.External)
+	k.claims(in.Principal.Claims)
+	k.flags(p.Understood, p.Bounded, p.Reversible, p.Triggers, p.Rows != nil)
 	if p.Rows != nil {
 		k.number(p.Rows.Exact)
 		k.number(p.Rows.Table)
+		k.texts(p.Rows.Source)
+		k.number(int64(len(p.Rows.Cascade)))
+		for _, c := range p.Rows.Cascade {
+			k.texts(c.Table)
+			k.number(c.Rows)
+		}
 	}
 	k.number(int64(len(p.Objects)))
 	for i := range p.Objects {
@@ -115,6 +124,13 @@ func (k *key) texts(texts ...string) {
 func (k *key) list(l []string) {
 	k.number(int64(len(l)))
 	k.texts(l...)
+}
+
+func (k *key) claims(c Claims) {
+	k.number(int64(len(c)))
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		k.texts(name, string(c[name]))
+	}
 }
 
 func (k *key) flags(flags ...bool) {

@@ -111,6 +111,8 @@ func changeLeaf(v reflect.Value, path string, n *int) (string, bool) {
 				return p, true
 			}
 		}
+	case v.Type() == reflect.TypeFor[Claims]():
+		return here(func() { v.Set(reflect.ValueOf(Claims{"x": []byte("1")})) })
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
 			if p, ok := changeLeaf(v.Index(i), path+"[]", n); ok {

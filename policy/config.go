@@ -62,14 +62,17 @@ type Scope struct {
 	Stdin       bool     // ssh
 }
 
-// Who names callers. A caller matches when one of Groups or Subjects names it (any of either list) and, where Agents or
-// Clients are given, each of the two given lists names it as well. Naming only Agents or Clients is enough too. An empty Who
-// matches nobody. Everything is compared exactly and case-sensitively.
+// Who names callers. A caller matches when one of Groups or Subjects names it (any of either list) and, where Agents, Clients or
+// Claims are given, each of these matches it as well. Naming only Agents, Clients or Claims is enough too. An empty Who matches
+// nobody. Everything is compared exactly and case-sensitively.
 type Who struct {
 	Groups   []string
 	Subjects []string // "sub", of any configured issuer, or "iss#sub", of this one only
 	Agents   []string
 	Clients  []string
+	// Claims are verified token claims by name, and the JSON values of which the caller's has to be one: "gold" in quotes, true, 3. Of a
+	// claim that is a list, one item is enough. Each named claim has to match.
+	Claims map[string][]string
 }
 
 // Thresholds split the score: below Ask allow, below Deny ask, from Deny on deny. Ask 0 asks always, also for a read.
@@ -142,6 +145,11 @@ func (s *Scope) normalize() error {
 	}
 	if s.Who.empty() {
 		bad("who names nobody")
+	}
+	for name, values := range s.Who.Claims {
+		if name == "" || len(values) == 0 || slices.ContainsFunc(values, func(v string) bool { return canonicalClaim([]byte(v)) != v }) {
+			bad("who.claims: %q needs values, each the JSON of a string, true, false or a number", name)
+		}
 	}
 	if len(s.Allow) == 0 {
 		bad("allow is empty")

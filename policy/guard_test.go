@@ -188,6 +188,8 @@ func TestInputValueIsItsJSON(t *testing.T) {
 	in := call(rows(1<<60, 7), labelled("email"), approved(2), func(in *Input) {
 		in.Target.Labels, in.Plan.Unknown, in.Plan.Functions = []string{"eu"}, []string{"\"x\"\n<&>"}, []string{"lower(text)"}
 		in.Principal.Groups, in.Plan.Objects[0].Columns = []string{}, []string{"a", "b"}
+		in.Principal.Claims = Claims{"department": []byte(`"finance"`), "tier": []byte(`["gold", "silver"]`), "level": []byte("3"), "employee": []byte("true")}
+		in.Plan.External, in.Plan.Rows.Source, in.Plan.Rows.Cascade = []string{"notify"}, "shadow", []Cascade{{"public.lines", 7}}
 	})
 	v := inputValue(&callFacts{in: &in}, false)
 	var got, want map[string]any

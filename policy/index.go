@@ -16,6 +16,7 @@ type index struct {
 type scope struct {
 	Scope
 	groups, subjects, agents, clients map[string]bool
+	claims                            map[string]map[string]bool
 	allow, deny                       patterns // of objects
 	rules                             []rule
 	term                              *ast.Term // for Rego
@@ -33,6 +34,12 @@ func newIndex(scopes []Scope) *index {
 	for _, s := range scopes {
 		p := &scope{Scope: s, groups: set(s.Who.Groups), subjects: set(s.Who.Subjects), agents: set(s.Who.Agents), clients: set(s.Who.Clients),
 			allow: newPatterns(s.ObjectsAllow), deny: newDenyPatterns(s.ObjectsDeny), term: scopeTerm(s)}
+		for name, values := range s.Who.Claims {
+			if p.claims == nil {
+				p.claims = map[string]map[string]bool{}
+			}
+			p.claims[name] = set(values)
+		}
 		for _, d := range s.Deny {
 			objects := newDenyPatterns(d.Objects)
 			p.rules = append(p.rules, rule{d, objects, ruleTerm(d, objects)})
@@ -55,7 +62,9 @@ func (ix *index) matching(p Principal, target string) []*scope {
 	return out
 }
 
-func (w Who) empty() bool { return len(w.Groups)+len(w.Subjects)+len(w.Agents)+len(w.Clients) == 0 }
+func (w Who) empty() bool {
+	return len(w.Groups)+len(w.Subjects)+len(w.Agents)+len(w.Clients)+len(w.Claims) == 0
+}
 
 // isFor implements Who. An attribute the caller does not have is "" and matches nothing.
 func (s *scope) isFor(p Principal) bool {
@@ -64,6 +73,11 @@ func (s *scope) isFor(p Principal) bool {
 	}
 	if len(s.groups)+len(s.subjects) > 0 && !s.namesSubject(p) && !s.namesGroup(p) {
 		return false
+	}
+	for name, wanted := range s.claims {
+		if !p.Claims.hasOneOf(name, wanted) {
+			return false
+		}
 	}
 	return (len(s.agents) == 0 || s.agents[p.Agent]) && (len(s.clients) == 0 || s.clients[p.Client])
 }

@@ -27,7 +27,7 @@ func inputValue(c *callFacts, blind bool) ast.Value {
 			field{"call", object(field{"id", text(call.ID)}, field{"tool", text(call.Tool)}, field{"time", text(call.Time.Format(time.RFC3339Nano))})},
 			field{"principal", object(
 				field{"issuer", text(p.Issuer)}, field{"subject", text(p.Subject)}, field{"groups", texts(p.Groups)}, field{"agent", text(p.Agent)},
-				field{"client", text(p.Client)},
+				field{"client", text(p.Client)}, field{"claims", p.Claims.term()},
 			)},
 		)
 	}
@@ -58,7 +58,7 @@ func planTerm(p *Plan, blind bool) *ast.Term {
 		}
 		objects[i] = object(fields[:n]...)
 	}
-	fields := [9]field{
+	fields := [11]field{
 		{"understood", ast.InternedTerm(p.Understood)}, {"unknown", texts(p.Unknown)}, {"effect", text(p.Effect)}, {"objects", ast.ArrayTerm(objects...)},
 	}
 	if blind {
@@ -66,10 +66,19 @@ func planTerm(p *Plan, blind bool) *ast.Term {
 	}
 	rows := ast.InternedNullTerm
 	if p.Rows != nil {
-		rows = object(field{"exact", whole(p.Rows.Exact)}, field{"table", whole(p.Rows.Table)})
+		cascade := ast.InternedEmptyArray
+		if len(p.Rows.Cascade) > 0 {
+			terms := make([]*ast.Term, len(p.Rows.Cascade))
+			for i, c := range p.Rows.Cascade {
+				terms[i] = object(field{"table", text(c.Table)}, field{"rows", whole(c.Rows)})
+			}
+			cascade = ast.ArrayTerm(terms...)
+		}
+		rows = object(field{"exact", whole(p.Rows.Exact)}, field{"table", whole(p.Rows.Table)}, field{"cascade", cascade}, field{"source", text(p.Rows.Source)})
 	}
 	fields[4], fields[5], fields[6] = field{"kinds", texts(p.Kinds)}, field{"functions", texts(p.Functions)}, field{"bounded", ast.InternedTerm(p.Bounded)}
 	fields[7], fields[8] = field{"reversible", ast.InternedTerm(p.Reversible)}, field{"rows", rows}
+	fields[9], fields[10] = field{"triggers", ast.InternedTerm(p.Triggers)}, field{"external", texts(p.External)}
 	return object(fields[:]...)
 }
 
@@ -173,7 +182,7 @@ func object(fields ...field) *ast.Term {
 var keys = func() map[string]*ast.Term {
 	m := map[string]*ast.Term{}
 	for _, k := range strings.Fields(`v call id tool time principal issuer subject groups agent client target name kind environment labels plan understood
-		unknown effect kinds objects type columns access functions bounded reversible rows exact table approval state votes
+		unknown effect kinds objects type columns access functions bounded reversible rows exact table cascade source triggers external claims approval state votes
 		derived scopes scope rules outside risk score reasons points text allow not_understood_ask ask asks deny limits bytes time_ms affected_rows
 		from count within_s assurance verdict rule reason effects`) {
 		m[k] = ast.StringTerm(k)

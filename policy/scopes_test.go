@@ -169,6 +169,27 @@ func TestWho(t *testing.T) {
 		{"agent alone", Who{Agents: []string{"support-bot"}}, p, true},
 		{"client", Who{Groups: []string{"sre"}, Clients: []string{"desktop"}}, p, true},
 		{"another client", Who{Groups: []string{"sre"}, Clients: []string{"ci"}}, p, false},
+		{"claim", Who{Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `"finance"`)), true},
+		{"claim and group", Who{Groups: []string{"sre"}, Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `"finance"`)), true},
+		{"claim and another group", Who{Groups: []string{"dba"}, Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `"finance"`)), false},
+		{"group without the claim", Who{Groups: []string{"sre"}, Claims: oneClaim("department", `"finance"`)}, p, false},
+		{"one of two values", Who{Claims: oneClaim("tier", `"gold"`, `"silver"`)}, with(claiming("tier", `"silver"`)), true},
+		{"a list that holds it", Who{Claims: oneClaim("tier", `"gold"`)}, with(claiming("tier", `["bronze", "gold"]`)), true},
+		{"a list that does not", Who{Claims: oneClaim("tier", `"gold"`)}, with(claiming("tier", `["bronze"]`)), false},
+		{"two claims, one of which matches", Who{Claims: map[string][]string{"tier": {`"gold"`}, "department": {`"finance"`}}}, with(claiming("tier", `"gold"`)), false},
+		{"a boolean", Who{Claims: oneClaim("employee", "true")}, with(claiming("employee", "true")), true},
+		{"a boolean is not its word", Who{Claims: oneClaim("employee", "true")}, with(claiming("employee", `"true"`)), false},
+		{"a number", Who{Claims: oneClaim("level", "3")}, with(claiming("level", "3.0")), true},
+		{"a number is not its digits", Who{Claims: oneClaim("level", "3")}, with(claiming("level", `"3"`)), false},
+		{"a string written otherwise", Who{Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `"fin\u0061nce"`)), true},
+		{"another case", Who{Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `"Finance"`)), false},
+		{"another claim's value", Who{Claims: oneClaim("department", `"finance"`)}, with(claiming("tier", `"finance"`)), false},
+		{"an object", Who{Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `{"finance": true}`)), false},
+		{"null", Who{Claims: oneClaim("department", `"finance"`, `""`)}, with(claiming("department", `null`)), false},
+		{"a list with null", Who{Claims: oneClaim("department", `"finance"`, `""`)}, with(claiming("department", `[null, "finance"]`)), false},
+		{"a list in a list", Who{Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `[["finance"]]`)), false},
+		{"two values", Who{Claims: oneClaim("department", `"finance"`)}, with(claiming("department", `"finance" "finance"`)), false},
+		{"a number beyond exactness", Who{Claims: oneClaim("id", "9007199254740991")}, with(claiming("id", "9007199254740993")), false},
 		{"a caller without anything", Who{Groups: []string{"sre"}, Subjects: []string{"ann"}}, Principal{}, false},
 	}
 	for _, tt := range tests {
@@ -183,6 +204,14 @@ func TestWho(t *testing.T) {
 			}
 		})
 	}
+}
+
+func oneClaim(name string, values ...string) map[string][]string {
+	return map[string][]string{name: values}
+}
+
+func claiming(name, value string) func(*Principal) {
+	return func(p *Principal) { p.Claims = Claims{name: []byte(value)} }
 }
 
 func TestTargets(t *testing.T) {

@@ -40,6 +40,7 @@ type Principal struct {
 	Groups  []string `json:"groups"`
 	Agent   string   `json:"agent"`
 	Client  string   `json:"client"`
+	Claims  Claims   `json:"claims"` // those the configuration names for the issuer
 }
 
 type Target struct {
@@ -59,7 +60,9 @@ type Plan struct {
 	Functions  []string `json:"functions"`
 	Bounded    bool     `json:"bounded"`
 	Reversible bool     `json:"reversible"`
-	Rows       *Rows    `json:"rows"` // nil: not known
+	Triggers   bool     `json:"triggers"` // what it changes fires triggers
+	External   []string `json:"external"` // what it reaches beyond the target: "foreign table", "notify", "network"
+	Rows       *Rows    `json:"rows"`     // nil: not known
 }
 
 type Object struct {
@@ -72,8 +75,16 @@ type Object struct {
 
 // Rows is how many rows a write would change.
 type Rows struct {
-	Exact int64 `json:"exact"`
-	Table int64 `json:"table"`
+	Exact   int64     `json:"exact"`   // of the tables it names, counted
+	Table   int64     `json:"table"`   // how many the largest of those has; 0 when not known
+	Cascade []Cascade `json:"cascade"` // what else it changes through foreign keys
+	Source  string    `json:"source"`  // how it was counted: "shadow"; "" when that is not known
+}
+
+// Cascade is another table of which a write changes rows.
+type Cascade struct {
+	Table string `json:"table"`
+	Rows  int64  `json:"rows"`
 }
 
 // Approval is the state of the humans' answer at the time of the decision.

@@ -40,7 +40,7 @@ func newLogger(f *configs.File, w io.Writer) *slog.Logger {
 func newVerifier(ctx context.Context, f *configs.File, log *slog.Logger) (*identity.Verifier, error) {
 	var issuers []identity.Issuer
 	for _, i := range f.Identity.Issuers {
-		issuers = append(issuers, identity.Issuer{URL: i.URL, Audience: i.Audience, APIAudience: i.APIAudience, GroupsClaim: i.Groups, MaxLifetime: i.MaxTokenLifetime.D()})
+		issuers = append(issuers, identity.Issuer{URL: i.URL, Audience: i.Audience, APIAudience: i.APIAudience, GroupsClaim: i.Groups, Claims: i.Claims, MaxLifetime: i.MaxTokenLifetime.D()})
 	}
 	return identity.New(ctx, identity.Config{Issuers: issuers, Now: time.Now, Log: log})
 }
@@ -144,7 +144,7 @@ func policyConfig(f *configs.File) policy.Config {
 	}
 	for name, s := range f.Scopes {
 		p := policy.Scope{
-			Name: name, Who: policy.Who{Groups: s.Who.Groups, Subjects: s.Who.Subjects, Agents: s.Who.Agents, Clients: s.Who.Clients},
+			Name: name, Who: policyWho(s.Who),
 			Targets: f.TargetsOf(s), Allow: s.Allow, NotUnderstoodAsk: s.NotUnderstood == "ask",
 			Limits:       policy.Limits{Rows: s.Limits.Rows, Bytes: int(s.Limits.Bytes), TimeMS: int(s.Limits.Time.D() / time.Millisecond), AffectedRows: s.Limits.AffectedRows},
 			Risk:         policy.Thresholds{Ask: s.Risk.Ask, Deny: s.Risk.Deny},
@@ -162,6 +162,17 @@ func policyConfig(f *configs.File) policy.Config {
 	slices.SortFunc(cfg.Scopes, func(a, b policy.Scope) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(cfg.Targets, func(a, b policy.TargetInfo) int { return strings.Compare(a.Name, b.Name) })
 	return cfg
+}
+
+func policyWho(w configs.Who) policy.Who {
+	who := policy.Who{Groups: w.Groups, Subjects: w.Subjects, Agents: w.Agents, Clients: w.Clients}
+	for name, values := range w.Claims {
+		if who.Claims == nil {
+			who.Claims = map[string][]string{}
+		}
+		who.Claims[name] = values
+	}
+	return who
 }
 
 func (s *server) newMCP(f *configs.File) (*mcpserver.Server, error) {

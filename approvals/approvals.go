@@ -31,7 +31,7 @@ type Request struct {
 	CallID string `json:"call"`
 	// AttachKey is the hex SHA-256 of (issuer, subject, client, tool, target, exact arguments): a repeated call attaches by it.
 	AttachKey string `json:"-"`
-	// Digest is what humans sign: AttachKey and the revisions of policy, target and masking, with a nonce. Votes carry it.
+	// Digest is what humans sign: AttachKey, the revisions of policy, target and masking, and the Impact, with a nonce. Votes carry it.
 	Digest string `json:"digest"`
 	State  State  `json:"state"`
 
@@ -48,6 +48,7 @@ type Request struct {
 	Claim   string   `json:"reason"`  // the agent's reason: its claim
 	Risk    int      `json:"risk"`
 	Reasons []string `json:"reasons"` // sentences
+	Impact  *Impact  `json:"impact,omitempty"`
 
 	From      []string `json:"from"` // groups, one of which a voter needs
 	Count     int      `json:"count"`

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -100,8 +101,13 @@ func AttachKey(requester Identity, client, tool, target string, args []byte) str
 func (r *Request) Sign() {
 	var nonce [16]byte
 	rand.Read(nonce[:])
-	r.Digest = hashFields("sallyport.approval.v1", r.AttachKey, r.CallID, r.Text, r.Agent, strings.Join(r.Chain, "\x00"),
-		r.Revision.Policy, r.Revision.Target, r.Revision.Masking, r.Revision.Facts, string(nonce[:]))
+	r.Digest = r.digest(nonce)
+}
+
+func (r *Request) digest(nonce [16]byte) string {
+	impact, _ := json.Marshal(r.Impact) // strings and numbers only: cannot fail
+	return hashFields("sallyport.approval.v2", r.AttachKey, r.CallID, r.Text, r.Agent, strings.Join(r.Chain, "\x00"),
+		r.Revision.Policy, r.Revision.Target, r.Revision.Masking, r.Revision.Facts, string(impact), string(nonce[:]))
 }
 
 // NewCode makes the short code people read to each other: 40 random bits in Crockford's base 32.

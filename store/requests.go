@@ -21,6 +21,7 @@ type requestPrivate struct {
 	Summary, Text, Claim      string
 	Risk                      int
 	Reasons                   []string
+	Impact                    *approvals.Impact
 	From                      []string
 	Count                     int
 	Assurance                 string
@@ -38,7 +39,7 @@ type approvalRow struct {
 func (s *Store) sealApproval(ctx context.Context, r *approvals.Request) (row approvalRow, err error) {
 	plain, err := json.Marshal(requestPrivate{
 		Tool: r.Tool, Target: r.Target, Environment: r.Environment, Requester: r.Requester, Agent: r.Agent, Client: r.Client, Chain: r.Chain,
-		Summary: r.Summary, Text: r.Text, Claim: r.Claim, Risk: r.Risk, Reasons: r.Reasons, From: r.From, Count: r.Count, Assurance: r.Assurance,
+		Summary: r.Summary, Text: r.Text, Claim: r.Claim, Risk: r.Risk, Reasons: r.Reasons, Impact: r.Impact, From: r.From, Count: r.Count, Assurance: r.Assurance,
 		Args: r.Args, Revision: r.Revision,
 	})
 	if err != nil {
@@ -193,7 +194,7 @@ func (s *Store) openApproval(ctx context.Context, q querier, r *approvals.Reques
 	}
 	r.Tool, r.Target, r.Environment, r.Requester, r.Agent, r.Client, r.Chain = p.Tool, p.Target, p.Environment, p.Requester, p.Agent, p.Client, p.Chain
 	r.Summary, r.Text, r.Claim, r.Risk, r.Reasons = p.Summary, p.Text, p.Claim, p.Risk, p.Reasons
-	r.From, r.Count, r.Assurance, r.Args, r.Revision = p.From, p.Count, p.Assurance, p.Args, p.Revision
+	r.Impact, r.From, r.Count, r.Assurance, r.Args, r.Revision = p.Impact, p.From, p.Count, p.Assurance, p.Args, p.Revision
 	r.Votes, err = s.readVotes(ctx, q, k, r.ID)
 	return err
 }

@@ -222,6 +222,8 @@ func TestNothingReadableIsOnDisk(t *testing.T) {
 	r := st.request("c1", 2)
 	r.Text, r.Claim, r.Summary, r.Args = "UPDATE "+planted, planted, planted, []byte(planted)
 	r.Reasons, r.Chain = []string{planted}, []string{planted}
+	value := planted
+	r.Impact = &approvals.Impact{Object: planted, Sample: &approvals.Sample{Columns: []string{planted}, Before: [][]*string{{&value}}}}
 	if _, _, err := s.OpenApproval(ctx, r, withBody(record(audit.KindRequest, "c1"), planted, planted)); err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,9 @@ func printRequest(w io.Writer, d adminapi.Detail) {
 			fmt.Fprintf(w, "             - %s\n", visible(fmt.Sprint(r), false))
 		}
 	}
+	if d.Impact != nil {
+		printImpact(w, s, d.Impact)
+	}
 	fmt.Fprintf(w, "  needs      %d of %s, has %d\n", d.Needed, strings.Join(d.From, " or "), d.Given)
 	for _, v := range d.Votes {
 		word := "no"

@@ -67,20 +67,22 @@ func (s *Server) listApprovals(w http.ResponseWriter, r *http.Request, p *person
 // Detail is a request with everything an approver decides on: the exact call, and the digest his vote carries.
 type Detail struct {
 	Item
-	Environment string           `json:"environment"`
-	Client      string           `json:"client"`
-	Issuer      string           `json:"issuer"`
-	Text        string           `json:"text"`
-	Claim       string           `json:"reason"`
-	From        []string         `json:"from"`
-	Needed      int              `json:"needed"`
-	Given       int              `json:"given"`
-	Votes       []approvals.Vote `json:"votes"`
-	Digest      string           `json:"digest"`
+	Environment string `json:"environment"`
+	Client      string `json:"client"`
+	Issuer      string `json:"issuer"`
+	Text        string `json:"text"`
+	Claim       string `json:"reason"`
+	// Impact is what the change would hit; absent where nothing counts rows.
+	Impact *approvals.Impact `json:"impact,omitempty"`
+	From   []string          `json:"from"`
+	Needed int               `json:"needed"`
+	Given  int               `json:"given"`
+	Votes  []approvals.Vote  `json:"votes"`
+	Digest string            `json:"digest"`
 }
 
 func detail(r approvals.Request) Detail {
-	return Detail{Item: item(r), Environment: r.Environment, Client: r.Client, Issuer: r.Requester.Issuer, Text: r.Text, Claim: r.Claim,
+	return Detail{Item: item(r), Environment: r.Environment, Client: r.Client, Issuer: r.Requester.Issuer, Text: r.Text, Claim: r.Claim, Impact: r.Impact,
 		From: r.From, Needed: max(r.Count, 1), Given: r.Yes(), Votes: r.Votes, Digest: r.Digest}
 }
 

@@ -1,0 +1,55 @@
+package approvals
+
+// Impact is what a change would do to its target, as it was counted when people were asked: part of what they say yes to (see
+// [Request.Sign]). Nothing of it is shown to the agent. Nil for calls that are no change of a database.
+type Impact struct {
+	Object string `json:"object"` // the table that is changed: "public.orders"
+	Rows   Count  `json:"rows"`   // rows of it that would change; the execution is rolled back beyond
+	Of     Count  `json:"of"`     // rows it has
+	// Cascades are the tables that change with it through foreign keys, level by level.
+	Cascades []Cascade `json:"cascades,omitempty"`
+	// Involved is what else takes part: triggers, rules, generated columns, partitions, publications, row security.
+	Involved []Involved `json:"involved,omitempty"`
+	// Unstable says why the same statement may hit other rows at its execution: "random() is different each time".
+	Unstable []string `json:"unstable,omitempty"`
+	Unknown  string   `json:"unknown,omitempty"` // why nothing was counted: "it was not understood", "counting took longer than 3s"
+	Sample   *Sample  `json:"sample,omitempty"`
+	Keys     string   `json:"keys,omitempty"` // hex digest of the rows' keys, where there are few enough: these rows and no others
+}
+
+// The words of Count.Is.
+const (
+	Exact    = "exact"
+	AtLeast  = "at_least" // N or more
+	AtMost   = "at_most"  // N or fewer: a conflict or row security may leave some out
+	Estimate = "estimate" // of the target's own statistics; may be far off
+	Unknown  = "unknown"  // N says nothing
+)
+
+// Count is a number of rows, and how well it is known.
+type Count struct {
+	N  int64  `json:"n"`
+	Is string `json:"is"`
+}
+
+// Cascade is one table that changes because another does.
+type Cascade struct {
+	Object string `json:"object"` // "public.order_lines"
+	Action string `json:"action"` // what happens to its rows: "delete", "set null", "set default", "update"
+	Level  int    `json:"level"`  // 1: refers to the changed table itself
+	Rows   Count  `json:"rows"`
+}
+
+// Involved is one thing in the target's catalog that takes part in the change.
+type Involved struct {
+	Kind   string `json:"kind"`   // "trigger", "rule", "generated column", "partition", "publication", "row security"
+	Object string `json:"object"` // the table it belongs to
+	Name   string `json:"name,omitempty"`
+}
+
+// Sample is at most five of the rows, masked like a result. A nil value is null.
+type Sample struct {
+	Columns []string    `json:"columns"`
+	Before  [][]*string `json:"before,omitempty"` // absent for rows that are added
+	After   [][]*string `json:"after,omitempty"`  // in the same order; absent for rows that are deleted
+}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
@@ -146,7 +145,7 @@ func parseYAML(text string) (file *ast.File, at place, err error) {
 	if !errors.As(err, &syntax) {
 		return nil, at, errors.New("the text cannot be read")
 	}
-	return nil, placeOfToken(syntax.GetToken()), errors.New(withoutQuotes(syntax.GetMessage()))
+	return nil, placeOfToken(syntax.GetToken()), errors.New(syntaxText(syntax.GetMessage()))
 }
 
 // tooDeep finds the token at which brackets, or indicators on one line, are nested too deep.
@@ -176,15 +175,4 @@ func placeOfToken(tk *token.Token) place {
 		return place{1, 1}
 	}
 	return place{max(tk.Position.Line, 1), max(tk.Position.Column, 1)}
-}
-
-// withoutQuotes cuts a message of the library before it repeats text of the file.
-func withoutQuotes(message string) string {
-	if i := strings.IndexAny(message, "\"'`\n"); i >= 0 {
-		message = message[:i]
-	}
-	if message = strings.TrimRight(message, ": "); message == "" {
-		return "the text cannot be read"
-	}
-	return strings.ToLower(message)
 }

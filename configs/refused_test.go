@@ -215,6 +215,14 @@ func TestTextThatIsNoConfiguration(t *testing.T) {
 		strings.Repeat("[", 100000):  "f.yaml:1:33: not YAML: nested deeper than 32",
 		strings.Repeat("- ", 1000):   "f.yaml:1:65: not YAML: nested deeper than 32",
 		strings.Repeat("#\n", 600e3): "f.yaml:1:1: the file is larger than 1MiB",
+		"a: b: c\n":                  "f.yaml:1:4: not YAML: a second \": \" on this line, or a line that is indented deeper than the one before; put the value in double quotes, or align the line with its siblings",
+		"a: [1, 2\nb: 3\n":           "f.yaml:2:1: not YAML: a list that begins with [ is not finished here; add the missing comma or ]",
+		"a: 'x\n":                    "f.yaml:1:4: not YAML: the quote that begins here is never closed; add the closing quote",
+		"a:\n\tb: 1\n":               "f.yaml:2:1: not YAML: a tab; indent with blanks",
+		"a: {b: 1\n":                 "f.yaml:1:4: not YAML: the { here is never closed; add }",
+		"a: @x\n":                    "f.yaml:1:4: not YAML: a plain value cannot begin with @; put it in double quotes",
+		"a:\n  - b\n c: d\n":         "f.yaml:3:2: not YAML: this line does not continue what stands before it; align it with its siblings (two blanks a level)",
+		"a: b\nfoo\nc: d\n":          "f.yaml:2:1: not YAML: a line without \"key: \" among lines that have one; write KEY: VALUE",
 	} {
 		if got := parseBad(t, text).Error(); got != want {
 			t.Errorf("%.40q\n got %s\nwant %s", text, got, want)

@@ -33,15 +33,19 @@ func (r *Report) OK() bool {
 	return len(r.Integrity)+len(r.Completeness)+len(r.Authorship) == 0
 }
 
-// Text is the report for people.
-func (r *Report) Text() string {
+// Text is the report for people, with at most so many problems of each kind; 0 lists all.
+func (r *Report) Text(most int) string {
 	var b strings.Builder
 	verdict := func(name, good string, problems []string) {
 		if len(problems) == 0 {
 			fmt.Fprintf(&b, "%-13s ok      %s\n", name, good)
 			return
 		}
-		for _, p := range problems {
+		for i, p := range problems {
+			if most > 0 && i == most {
+				fmt.Fprintf(&b, "%-13s FAILED  and %d further problems; --all lists them\n", name, len(problems)-i)
+				break
+			}
 			fmt.Fprintf(&b, "%-13s FAILED  %s\n", name, p)
 		}
 	}
@@ -70,12 +74,12 @@ type Verifier struct {
 	open    map[string]int64 // intents without outcome: call -> seq
 	roots   map[int64]tlog.Hash
 	want    map[int64]bool // sizes at which a root is needed
-	dropped int            // integrity problems beyond those that are listed
+	dropped int            // integrity problems beyond maxProblems
 	report  Report
 }
 
-// maxProblems bounds the list of a report: the first ones name the place.
-const maxProblems = 20
+// maxProblems bounds each list of a report, and so its memory.
+const maxProblems = 1000
 
 // Checkpoint is a stored checkpoint and when it was made.
 type Checkpoint struct {
@@ -197,7 +201,15 @@ func (v *Verifier) Finish(checkpoints []Checkpoint, treeSize int64, running func
 	if v.dropped > 0 {
 		r.Integrity = append(r.Integrity, fmt.Sprintf("and %d further problems", v.dropped))
 	}
+	r.Completeness, r.Authorship = bounded(r.Completeness), bounded(r.Authorship)
 	return r
+}
+
+func bounded(problems []string) []string {
+	if len(problems) <= maxProblems {
+		return problems
+	}
+	return append(problems[:maxProblems:maxProblems], fmt.Sprintf("and %d further problems", len(problems)-maxProblems))
 }
 
 func (v *Verifier) checkCheckpoint(c Checkpoint) {

@@ -105,7 +105,7 @@ func TestAWholeLogVerifies(t *testing.T) {
 		if !r.OK() || r.Entries != int64(n+1) || r.Bodies != 1 || r.ProvenSize != int64(n) || r.Checkpoints != 1 || len(r.Root) != 64 {
 			t.Errorf("%d entries: %+v", n, r)
 		}
-		if text := r.Text(); !strings.Contains(text, "the newest 1 entries are not under a checkpoint") || strings.Contains(text, "FAILED") {
+		if text := r.Text(0); !strings.Contains(text, "the newest 1 entries are not under a checkpoint") || strings.Contains(text, "FAILED") {
 			t.Errorf("text: %s", text)
 		}
 	}
@@ -175,19 +175,22 @@ func TestIntentsWithoutOutcome(t *testing.T) {
 	if len(r.Completeness) != 1 || !slices.Equal(r.OpenIntents, []string{"c3"}) || r.OK() {
 		t.Errorf("%q, running %q", r.Completeness, r.OpenIntents)
 	}
-	if text := r.Text(); !strings.Contains(text, "completeness  FAILED") || !strings.Contains(text, "integrity     ok") {
+	if text := r.Text(0); !strings.Contains(text, "completeness  FAILED") || !strings.Contains(text, "integrity     ok") {
 		t.Error(text)
 	}
 }
 
 func TestAReportDoesNotGrowWithTheDamage(t *testing.T) {
-	b := newBook(t, 100)
+	b := newBook(t, maxProblems+100)
 	for i := range b.rows {
 		b.rows[i].Envelope = []byte("{}")
 	}
 	r := b.verify(nil)
 	if len(r.Integrity) != maxProblems+1 || !strings.Contains(r.Integrity[maxProblems], "further problems") || !strings.Contains(r.Integrity[0], "entry 0") {
 		t.Errorf("%d problems, the last %q", len(r.Integrity), r.Integrity[len(r.Integrity)-1])
+	}
+	if text := r.Text(3); strings.Count(text, "integrity     FAILED") != 4 || !strings.Contains(text, "and 998 further problems; --all lists them") {
+		t.Errorf("got\n%s", text)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/approvals"
 	"sallyport/gateway/adminapi"
 )
 
@@ -51,7 +52,7 @@ func printApprovals(w io.Writer, items []adminapi.Item) error {
 	}
 	t := table{header: []string{"CODE", "STATE", "RISK", "TARGET", "REQUESTER", "AGENT", "EXPIRES", "SUMMARY"}}
 	for _, i := range items {
-		t.add(i.Code, i.State, fmt.Sprint(i.Risk), i.Target, visible(i.Requester, false), visible(i.Agent, false), until(i.Expires), visible(i.Summary, false))
+		t.add(i.Code, i.State, fmt.Sprint(i.Risk), i.Target, visible(i.Requester, false), visible(i.Agent, false), untilOf(i), visible(i.Summary, false))
 	}
 	s := styleOf(w)
 	t.print(w, s, func(column int, cell string) string {
@@ -61,6 +62,14 @@ func printApprovals(w io.Writer, items []adminapi.Item) error {
 		return cell
 	})
 	return nil
+}
+
+// untilOf is how long a request stays open; "" for one that is closed: its time has no meaning any more.
+func untilOf(i adminapi.Item) string {
+	if i.State != string(approvals.Pending) && i.State != string(approvals.Approved) {
+		return ""
+	}
+	return until(i.Expires)
 }
 
 // until says how far off a time is: "in 12m", "passed".
@@ -123,7 +132,9 @@ func printRequest(w io.Writer, d adminapi.Detail) {
 		}
 		fmt.Fprintf(w, "             %s %s %s\n", s.verdict(word), visible(v.By.Subject, false), visible(v.Reason, false))
 	}
-	fmt.Fprintf(w, "  expires    %s (%s)\n", until(d.Expires), d.Expires)
+	if open := untilOf(d.Item); open != "" {
+		fmt.Fprintf(w, "  expires    %s (%s)\n", open, d.Expires)
+	}
 	fmt.Fprintf(w, "  exactly\n%s\n", indent(visible(d.Text, true), "    "+s.cyan("│ ")))
 	if d.Claim != "" {
 		fmt.Fprintf(w, "  the agent claims: %s\n", s.dim(fmt.Sprintf("%q", visible(d.Claim, false))))

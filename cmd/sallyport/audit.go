@@ -130,11 +130,7 @@ func newAuditSearch(flags *adminFlags) *cobra.Command {
 			var found []json.RawMessage
 			err = c.lines(cmd, f.query(strings.Join(args, " "), false), func(raw []byte, l auditLine) error {
 				found = append(found, append([]byte(nil), raw...))
-				who := ""
-				if l.Principal != nil {
-					who = l.Principal.Subject
-				}
-				t.add(fmt.Sprint(l.Seq), l.Time, l.Kind, visible(who, false), l.Tool, l.Target, result(l), visible(clipText(statementOf(l), 60), false), l.Call)
+				t.add(fmt.Sprint(l.Seq), l.Time, l.Kind, visible(whoOf(l), false), l.Tool, l.Target, result(l), visible(clipText(statementOf(l), 60), false), l.Call)
 				return nil
 			})
 			if err != nil {
@@ -159,6 +155,25 @@ func newAuditSearch(flags *adminFlags) *cobra.Command {
 	}
 	f.bind(cmd, 100)
 	return cmd
+}
+
+// whoOf is who did what an entry records: of a vote the voter, not the person whose request it answers.
+func whoOf(l auditLine) string {
+	switch {
+	case l.Kind == string(audit.KindVote) && l.Approval != nil && l.Approval.By != "":
+		return subjectOf(l.Approval.By)
+	case l.Principal != nil:
+		return l.Principal.Subject
+	}
+	return ""
+}
+
+// subjectOf is the subject of an identity written as iss#sub. An issuer has no fragment, so the first "#" is where the subject begins.
+func subjectOf(identity string) string {
+	if _, subject, ok := strings.Cut(identity, "#"); ok {
+		return subject
+	}
+	return identity
 }
 
 // statementOf is what stands in the STATEMENT column: a fingerprint, or our own words.
@@ -232,8 +247,16 @@ func printEntry(w io.Writer, l auditLine) {
 		fmt.Fprintf(w, "  %s", l.Detail)
 	}
 	fmt.Fprintln(w)
+	vote := l.Kind == string(audit.KindVote) && l.Approval != nil && l.Approval.By != ""
+	if vote {
+		fmt.Fprintf(w, "  who       %s\n", visible(whoOf(l), false))
+	}
 	if p := l.Principal; p != nil {
-		fmt.Fprintf(w, "  who       %s", visible(p.Subject, false))
+		name := "who"
+		if vote {
+			name = "request of"
+		}
+		fmt.Fprintf(w, "  %-9s %s", name, visible(p.Subject, false))
 		if p.Agent != "" {
 			fmt.Fprintf(w, ", through %s", visible(p.Agent, false))
 		}
@@ -283,8 +306,12 @@ func printEntry(w io.Writer, l auditLine) {
 	}
 }
 
+// listedProblems is how many problems of each kind audit verify lists; the first name the place, and --all and --json have the others.
+const listedProblems = 20
+
 func newAuditVerify(flags *adminFlags) *cobra.Command {
 	var state string
+	var all bool
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Prove that the log is whole: of a running gateway, or offline on a copy of its state", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -312,7 +339,11 @@ func newAuditVerify(flags *adminFlags) *cobra.Command {
 					return err
 				}
 			} else {
-				fmt.Fprint(cmd.OutOrStdout(), report.Text())
+				most := listedProblems
+				if all {
+					most = 0
+				}
+				fmt.Fprint(cmd.OutOrStdout(), report.Text(most))
 			}
 			if !report.OK() {
 				return &cliError{code: exitFailed, err: fmt.Errorf("the log does not verify")}
@@ -321,6 +352,7 @@ func newAuditVerify(flags *adminFlags) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "verify a copy of a state directory, offline")
+	cmd.Flags().BoolVar(&all, "all", false, fmt.Sprintf("list every problem, not only the first %d of each kind", listedProblems))
 	return cmd
 }
 

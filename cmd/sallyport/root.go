@@ -74,8 +74,9 @@ func newRoot() *cobra.Command {
 			return nil
 		},
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: versionText(),
 	}
+	root.SetVersionTemplate("sallyport {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &cliError{code: exitUsage, err: err, hints: []string{cmd.CommandPath() + " --help lists the flags"}}
@@ -123,13 +124,4 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		return &cliError{code: exitUsage, err: fmt.Errorf("%s takes %s, not %d arguments", cmd.CommandPath(), strings.Join(names, " and "), len(args)),
 			hints: []string{"usage: " + cmd.UseLine()}}
 	}
-}
-
-// version is set at build time with -ldflags "-X main.version=...".
-var version = "dev"
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-		fmt.Fprintln(cmd.OutOrStdout(), "sallyport", version)
-	}}
 }

@@ -76,8 +76,17 @@ func (g *Gateway) getCall(ctx context.Context, call *Call) *answer {
 	again.ID = req.CallID
 	a := g.governed(ctx, &again)
 	call.world = again.world // the pipeline may have moved to a newer one; it is released once, by Do
+	if a.Waiting == nil && a.executed == tools.ExecutedNo && passing[a.code] {
+		// Nothing was used up, so that the same request can still lead to an execution.
+		if req, err := g.Store.Approval(ctx, req.ID); err == nil && req.Open(g.Now()) {
+			a.Waiting = &Waiting{CallID: req.CallID, Message: "approved; it could not run yet (" + string(a.code) + ")", Expires: req.Expires}
+		}
+	}
 	return a
 }
+
+// passing are failures that may be gone when the call is tried again.
+var passing = map[Code]bool{Unavailable: true, TargetUnreachable: true, BudgetExceeded: true}
 
 // settledError is settled without the replay of consumed requests.
 func settledError(req approvals.Request, now time.Time) (bool, *closedError) {
@@ -128,6 +137,7 @@ func (g *Gateway) replay(ctx context.Context, call *Call, id string) *answer {
 				Next: &Next{Act: "get_call", Tool: "get_call", Arguments: map[string]any{"call_id": id, "wait_seconds": 30}}}
 			a := env.reply("", "")
 			a.Text = "approval_pending: the call was approved and is being executed now; ask again with get_call " + id
+			a.Waiting = &Waiting{CallID: id, Message: "approved; it is being executed now"}
 			return a
 		}
 	}

@@ -135,7 +135,9 @@ func pendingReply(call *Call, req approvals.Request) *answer {
 			Created: req.Created.Format(time.RFC3339), Expires: req.Expires.Format(time.RFC3339)},
 		Next: &Next{Act: "get_call", Tool: "get_call", Arguments: map[string]any{"call_id": req.CallID, "wait_seconds": 30}},
 	}
-	return env.reply("", "")
+	a := env.reply("", "")
+	a.Waiting = &Waiting{CallID: req.CallID, Message: waitingFor(req), Expires: req.Expires}
+	return a
 }
 
 func maskingNote(counts []masking.Count, columns []tools.MaskedColumn) *MaskingNote {
@@ -170,9 +172,16 @@ const inText = 32 << 10
 
 func (e *Envelope) reply(code Code, reason string) *answer {
 	return &answer{
-		Reply:  Reply{Structured: e.encode(), Text: e.text(), IsError: e.Status != statusOK && e.Status != statusLimited},
+		Reply:  Reply{Structured: e.encode(), Text: e.text(), IsError: e.Status != statusOK && e.Status != statusLimited, Reason: failureReason(e), Unavailable: code == Unavailable},
 		status: e.Status, executed: e.Executed, code: code, reason: reason,
 	}
+}
+
+func failureReason(e *Envelope) string {
+	if e.Error == nil {
+		return ""
+	}
+	return e.Error.Reason
 }
 
 // encode writes the envelope with Data copied as it is: encoding/json would parse and compact it once more.

@@ -120,7 +120,7 @@ func failure(err error) Failure {
 		what := &tools.ArgError{Field: arg.Field, Problem: arg.Problem} // the fix is the suggestion; saying it twice costs tokens
 		return Failure{Code: InvalidArgument, Message: what.Error(), WhoCanFix: "agent", Reason: "argument", Suggestion: arg.Fix}
 	case errors.Is(err, errNoCall):
-		return Failure{Code: InvalidArgument, Message: "call_id: no such call of yours", WhoCanFix: "agent", Reason: "no-such-call",
+		return Failure{Code: InvalidArgument, Message: "call_id: no such call of yours", WhoCanFix: "agent", Reason: ReasonNoSuchCall,
 			Suggestion: "use the call_id of an earlier result; results are kept for a short time only"}
 	case errors.Is(err, tools.ErrNoSuchTarget):
 		return Failure{Code: TargetNotFound, Message: "no target of this name is available to you", WhoCanFix: "agent", Reason: "no-such-target",
@@ -157,7 +157,7 @@ func failure(err error) Failure {
 		return Failure{Code: OutcomeUnknown, Message: lost.Error(), WhoCanFix: "user", Reason: "connection-lost", Suggestion: lost.Check,
 			executed: tools.ExecutedUnknown, statusOther: statusUnknown}
 	case errors.Is(err, errCancelled), errors.Is(err, context.Canceled):
-		return Failure{Code: Timeout, Message: "the call was cancelled", WhoCanFix: "agent", Reason: "cancelled", executed: tools.ExecutedNo}
+		return Failure{Code: Timeout, Message: "the call was cancelled", WhoCanFix: "agent", Reason: ReasonCancelled, executed: tools.ExecutedNo}
 	case errors.As(err, &slow):
 		return Failure{Code: Timeout, Message: slow.Error() + "; it was cancelled on the target", WhoCanFix: "agent", Reason: "time-limit",
 			Suggestion: "ask for less: a narrower WHERE, an indexed condition, fewer rows", executed: slow.Executed}
@@ -205,7 +205,7 @@ func closedFailure(e *closedError) Failure {
 		return Failure{Code: ApprovalStale, Message: "what was approved has changed since (policy, target, masking or what the statement touches); nothing ran", Retryable: true,
 			WhoCanFix: "agent", Reason: "changed", Suggestion: "send the call again; people will be asked again"}
 	case approvals.Cancelled:
-		return Failure{Code: ApprovalDenied, Message: "the call was withdrawn with cancel_call; nothing ran", WhoCanFix: "agent", Reason: "withdrawn"}
+		return Failure{Code: ApprovalDenied, Message: "the call was withdrawn with cancel_call; nothing ran", WhoCanFix: "agent", Reason: ReasonWithdrawn}
 	default:
 		return Failure{Code: ApprovalExpired, Message: "nobody answered in time; nothing ran", Retryable: true, WhoCanFix: "user", Reason: "expired",
 			Suggestion: "ask the user whether to send it again"}

@@ -74,3 +74,12 @@ func (c *Call) at(stage string) {
 
 // newID is a UUIDv7: sortable by time, unguessable enough to be a name, never a permission.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Began is when the call of this id began: the id says so (RFC 9562 §5.7), to the millisecond. Zero for anything that is no id of a call.
+func Began(callID string) time.Time {
+	id, err := uuid.Parse(callID)
+	if err != nil || id.Version() != 7 {
+		return time.Time{}
+	}
+	return time.Unix(id.Time().UnixTime()).UTC().Truncate(time.Millisecond)
+}

@@ -29,4 +29,25 @@ type Reply struct {
 	Structured json.RawMessage // the result envelope, one JSON object
 	Text       string          // its short mirror, the important part first
 	IsError    bool
+	// Reason is the short fixed word of a failure, one of the Reason constants or another; "" when there is none.
+	Reason string
+	// Unavailable: a part of the gateway failed. It says nothing of the call; asking again may help.
+	Unavailable bool
+	// Waiting is set when the call is not over: people were asked, it runs for an earlier request, or it could not run yet. get_call
+	// attaches to it.
+	Waiting *Waiting
+}
+
+// Why a call is over that did not run to its end, in Reply.Reason: what a transport has words of its own for.
+const (
+	ReasonNoSuchCall = "no-such-call" // get_call, cancel_call: never there, not this caller's, or no longer kept
+	ReasonWithdrawn  = "withdrawn"    // cancel_call, before it ran
+	ReasonCancelled  = "cancelled"    // cancel_call, while it ran
+)
+
+// Waiting is how a call that is not over stands.
+type Waiting struct {
+	CallID  string
+	Message string    // one sentence in our own words
+	Expires time.Time // when the question to people is over; zero once it was answered
 }

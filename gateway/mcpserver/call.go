@@ -24,11 +24,13 @@ type call struct {
 	message   *message
 	client    string
 	session   string      // random: no other request has it
+	tasks     bool        // a task may answer it
 	say       chan string // what the gateway says while the call waits
 
 	notes   chan mcp.JSONRPCNotification // what a handler sends through mcp-go
 	refusal *gateway.Reply               // the arguments were refused here; the handler answers with this
 	reply   *gateway.Reply               // the gateway's
+	task    *task                        // answers in place of a result that is not there yet
 	fault   *fault                       // answers instead of whatever mcp-go says
 }
 
@@ -151,10 +153,17 @@ func (s *Server) do(ctx context.Context, c *call) (reply *gateway.Reply) {
 	if req.Args == nil {
 		req.Args = json.RawMessage("{}")
 	}
-	if c.message.progressToken != nil {
+	switch {
+	case c.tasks && c.message.name != "get_call":
+		req.Hold = holdForTask
+	case c.message.progressToken != nil:
 		req.Hold = s.cfg.HoldWithProgress
 	}
-	return s.cfg.Gateway.Do(ctx, req)
+	reply = s.cfg.Gateway.Do(ctx, req)
+	if c.tasks && c.message.name != "get_call" && reply != nil && reply.Waiting != nil {
+		c.task = s.taskOf(reply.Waiting)
+	}
+	return reply
 }
 
 func (s *Server) logPanic(c *call, p any, id string) {
@@ -169,6 +178,9 @@ func (c *call) encode(resp mcp.JSONRPCMessage, modern bool) (status int, pieces 
 	}
 	switch resp := resp.(type) {
 	case mcp.JSONRPCResponse:
+		if c.task != nil {
+			return http.StatusOK, c.task.created(id)
+		}
 		head := []byte(`{"jsonrpc":"2.0","id":`)
 		if r, ok := resp.Result.(*mcp.CallToolResult); ok && c.reply != nil {
 			return http.StatusOK, append([][]byte{head, id, []byte(`,"result":{`)}, c.result(&r.Result)...)
@@ -189,6 +201,11 @@ func (c *call) encode(resp mcp.JSONRPCMessage, modern bool) (status int, pieces 
 
 // result renders the members of a CallToolResult whose protocol part is r, and closes it and the message.
 func (c *call) result(r *mcp.Result) [][]byte {
+	return append(resultMembers(r, c.reply), []byte("}}\n"))
+}
+
+// resultMembers are the members of the CallToolResult that tells reply.
+func resultMembers(r *mcp.Result, reply *gateway.Reply) [][]byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -208,10 +225,10 @@ func (c *call) result(r *mcp.Result) [][]byte {
 		part(`"_meta":`, r.Meta)
 		b.WriteByte(',')
 	}
-	if c.reply.IsError {
+	if reply.IsError {
 		b.WriteString(`"isError":true,`)
 	}
-	part(`"content":[{"type":"text","text":`, c.reply.Text)
+	part(`"content":[{"type":"text","text":`, reply.Text)
 	b.WriteString(`}],"structuredContent":`)
-	return [][]byte{b.Bytes(), c.reply.Structured, []byte("}}\n")}
+	return [][]byte{b.Bytes(), reply.Structured}
 }

@@ -60,7 +60,12 @@ func TestConformance(t *testing.T) {
 // withToken serves the fixtures behind a handler that adds a token to every request, and returns the URL.
 func withToken(t *testing.T, issuer *devissuer.Issuer, subscribe bool) string {
 	front := httptest.NewUnstartedServer(nil)
-	e := endpointWith(t, issuer, conformanceCore(subscribe), func(c *Config) { c.AllowedOrigins = []string{"http://" + front.Listener.Addr().String()} })
+	core := conformanceCore(subscribe)
+	tasks := newFixtureTasks(t.Context())
+	t.Cleanup(tasks.all.Wait)
+	addTaskTools(core, tasks)
+	e := endpointWith(t, issuer, core, func(c *Config) { c.AllowedOrigins = []string{"http://" + front.Listener.Addr().String()} })
+	e.keeper = tasks
 	token := e.token("conformance")
 	front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("Authorization", "Bearer "+token)

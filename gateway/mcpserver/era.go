@@ -50,6 +50,12 @@ func (s *Server) era(h http.Header, m *message) (modern bool, f *fault) {
 	if t := s.inHeaders[m.name]; err == nil && t != nil && m.method == methodCall {
 		err = mcp.ValidateParamHeadersLookup(lookup(h), t, m.params)
 	}
+	if err == nil && taskMethods[m.method] {
+		name, ok := mcp.DecodeHeaderValue(h.Get(mcp.HeaderName))
+		if !ok || name == "" || name != m.taskID {
+			err = mcp.HeaderMismatchError{Header: mcp.HeaderName}
+		}
+	}
 	if wrong := (mcp.HeaderMismatchError{}); errors.As(err, &wrong) {
 		return true, mismatch(wrong.Header + " header is missing or does not match the body")
 	}

@@ -26,7 +26,7 @@ type toolFunc = func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult,
 func conformanceCore(subscribe bool) *server.MCPServer {
 	core := server.NewMCPServer("sallyport-fixtures", "test", server.WithToolCapabilities(false), server.WithPromptCapabilities(false),
 		server.WithResourceCapabilities(subscribe, false), server.WithCompletions(), server.WithLogging(),
-		server.WithPromptCompletionProvider(noCompletion{}), server.WithCacheHints(listsLive.Milliseconds(), mcp.CacheScopePrivate))
+		server.WithPromptCompletionProvider(noCompletion{}), server.WithExtensions(map[string]any{extensionTasks: map[string]any{}}), server.WithCacheHints(listsLive.Milliseconds(), mcp.CacheScopePrivate))
 	addTools(core)
 	addInputTools(core)
 	addResources(core)

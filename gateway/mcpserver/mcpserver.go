@@ -70,6 +70,8 @@ type Config struct {
 	// Hold and HoldWithProgress are how long a call may wait inline for people, without and with a progress token from
 	// the client: below the timeouts of common clients. Defaults 25 s and 45 s.
 	Hold, HoldWithProgress time.Duration
+	// Replay is how long the gateway keeps the result of a call that is over. Default 10 min.
+	Replay time.Duration
 	// Heartbeat bounds the silence on an answer that is not ready. Default 10 s.
 	Heartbeat time.Duration
 
@@ -90,6 +92,7 @@ type Server struct {
 	inHeaders map[string]*mcp.Tool // tools with parameters that are mirrored in headers; read-only after New
 	flights   *flights
 	workers   *workers
+	keeper    keeper
 	metadata  resource
 	origins   map[string]bool // allowed, normalised; read-only after New
 	host      string          // of ResourceURL, without port
@@ -106,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Version = "dev"
 	}
 	core := server.NewMCPServer("sallyport", cfg.Version, server.WithTitle("Sallyport"), server.WithInstructions(instructions),
-		server.WithToolCapabilities(false), server.WithCacheHints(listsLive.Milliseconds(), mcp.CacheScopePrivate))
+		server.WithToolCapabilities(false), server.WithExtensions(map[string]any{extensionTasks: map[string]any{}}), server.WithCacheHints(listsLive.Milliseconds(), mcp.CacheScopePrivate))
 	for _, t := range table {
 		core.AddTool(t.definition(), handle)
 	}
@@ -126,6 +129,7 @@ func newServer(cfg Config, core *server.MCPServer, tools []tool) (*Server, error
 		cfg: cfg, core: core, tools: map[string]tool{}, inHeaders: map[string]*mcp.Tool{}, origins: map[string]bool{originOf(u): true},
 		host: strings.ToLower(u.Hostname()), flights: newFlights(cfg.MaxInFlight, cfg.MaxInFlightPerPrincipal), workers: newWorkers(workerIdle), metadata: newResource(u, &cfg),
 	}
+	s.keeper = newCallTasks(s)
 	for _, t := range tools {
 		s.tools[t.name] = t.prepared()
 	}
@@ -161,6 +165,7 @@ func (c *Config) check() (*url.URL, error) {
 	setDefault(&c.Hold, 25*time.Second)
 	setDefault(&c.HoldWithProgress, 45*time.Second)
 	setDefault(&c.Heartbeat, 10*time.Second)
+	setDefault(&c.Replay, 10*time.Minute)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -25,6 +25,8 @@ type message struct {
 
 	metaVersion   string // protocol version in _meta; "" in a legacy message
 	clientName    string // self-reported: for display and waiting, never security
+	tasks         bool   // the client takes a task in place of a result, for this request
+	taskID        string // of tasks/get, tasks/update, tasks/cancel
 	progressToken []byte // as it was written; nil when the client wants no progress
 }
 
@@ -33,7 +35,7 @@ var protocolKeys = func() map[string]string {
 	m := map[string]string{}
 	for _, k := range []string{"jsonrpc", "id", "method", "params", "result", "error", "name", "arguments", "_meta", "cursor", "uri", "protocolVersion",
 		"capabilities", "clientInfo", "requestId", "reason", "task", "inputResponses", "requestState", "level", "ref", "argument", "context",
-		"notifications", "progressToken", mcp.MetaKeyProtocolVersion, mcp.MetaKeyClientInfo, mcp.MetaKeyClientCapabilities, mcp.MetaKeyLogLevel} {
+		"notifications", "progressToken", "taskId", mcp.MetaKeyProtocolVersion, mcp.MetaKeyClientInfo, mcp.MetaKeyClientCapabilities, mcp.MetaKeyLogLevel} {
 		m[fold(k)] = k
 	}
 	return m
@@ -107,6 +109,8 @@ func (m *message) parseParams() error {
 			}
 		case "requestId":
 			m.cancels = idKey(v)
+		case "taskId":
+			m.taskID = text(v)
 		case "_meta":
 			if v[0] == '{' {
 				return m.parseMeta(v)
@@ -137,11 +141,27 @@ func (m *message) parseMeta(meta []byte) error {
 					return nil
 				})
 			}
+		case mcp.MetaKeyClientCapabilities:
+			m.tasks = has(v, "extensions", extensionTasks)
 		default:
 			return protocolKey(key)
 		}
 		return nil
 	})
+}
+
+// has reports whether v is an object that holds an object under each of the keys, one inside the other.
+func has(v []byte, keys ...string) (found bool) {
+	if v[0] != '{' || len(keys) == 0 {
+		return v[0] == '{'
+	}
+	_ = members(v, func(key string, from, to int) error { // v was read strictly before: there is nothing left to refuse
+		if key == keys[0] {
+			found = has(v[from:to], keys[1:]...)
+		}
+		return nil
+	})
+	return found
 }
 
 // forDispatch is the body with the arguments of tools/call taken out: the handler gets their exact bytes, and mcp-go, which

@@ -33,6 +33,7 @@ const (
 	RefusedScope          = "scope"     // the token lacks an OAuth scope
 	RefusedTool           = "tool"      // no such tool
 	RefusedArguments      = "arguments" // of a tool: not an object, or a key in another letter case
+	RefusedTask           = "task"      // about a task: none of this caller, or the client does not take tasks
 )
 
 const (
@@ -131,7 +132,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !modern {
 		s.flights.name(fl, p.Agent, m.idKey)
 	}
-	s.answer(ctx, w, r, s.newCall(ctx, p, &m, r.Header), modern)
+	if modern && taskMethods[m.method] {
+		s.answerTask(ctx, w, s.newCall(ctx, p, &m, r.Header))
+		return
+	}
+	c := s.newCall(ctx, p, &m, r.Header)
+	c.tasks = modern && m.tasks
+	s.answer(ctx, w, r, c, modern)
 }
 
 // httpShape checks what HTTP says of the message before the message is read; status 0 is fine.

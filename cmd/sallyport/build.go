@@ -178,7 +178,7 @@ func policyWho(w configs.Who) policy.Who {
 func (s *server) newMCP(f *configs.File) (*mcpserver.Server, error) {
 	cfg := mcpserver.Config{
 		Gateway: s.gateway, ResourceURL: f.PublicURL + "/mcp", ReadScope: f.Identity.Scopes.Read, WriteScope: f.Identity.Scopes.Write,
-		TrustedProxies: f.TrustedProxies, Hold: min(f.Approvals.Hold.D(), 25*time.Second), HoldWithProgress: f.Approvals.Hold.D(), Log: s.log, Now: time.Now, Version: version,
+		TrustedProxies: f.TrustedProxies, Hold: min(f.Approvals.Hold.D(), 25*time.Second), HoldWithProgress: f.Approvals.Hold.D(), Replay: replayWindow, Log: s.log, Now: time.Now, Version: version,
 		ErrorReason: identity.Reason, Unavailable: func(err error) bool { return errors.Is(err, identity.ErrUnavailable) }, OnRefused: s.gateway.Refused,
 		Verify: func(ctx context.Context, token string) (*identity.Principal, error) {
 			return s.verifier.Verify(ctx, token, identity.MCP)

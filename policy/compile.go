@@ -57,9 +57,11 @@ var builtins = []string{
 	"union", "upper",
 }
 
-func capabilities() *ast.Capabilities {
+func capabilities(further ...string) *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion()
-	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool { return !slices.Contains(builtins, b.Name) })
+	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool {
+		return !slices.Contains(builtins, b.Name) && !slices.Contains(further, b.Name)
+	})
 	c.AllowNet = []string{}
 	return c
 }
@@ -96,7 +98,7 @@ func prepare(ctx context.Context, sources map[string]string) (rego.PreparedEvalQ
 // revision hashes everything a decision depends on beside its input. Of what narrows scopes it is the kinds: a Narrower is code.
 func revision(cfg Config, m modules) (string, error) {
 	narrowed := slices.Sorted(maps.Keys(cfg.Narrow))
-	b, err := json.Marshal([]any{cfg.Targets, cfg.Scopes, narrowed, m.rego, string(m.points), m.blind}) // map keys are sorted
+	b, err := json.Marshal([]any{cfg.Targets, cfg.Scopes, narrowed, m.rego, string(m.points), m.blind, cfg.Rego.revised()}) // map keys are sorted
 	if err != nil {
 		return "", err
 	}

@@ -18,6 +18,8 @@ type Config struct {
 	Uncached bool
 	// Narrow lets tools narrow scopes by patterns of their own, by kind of target ("http", "ssh").
 	Narrow map[string]Narrower
+	// Rego is the operator's own rules; nil when there are none.
+	Rego *Rego
 }
 
 // Narrower says whether s covers a call on a target of its kind, as far as the tool's own patterns go: Operations, Commands, Headers,

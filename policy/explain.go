@@ -12,6 +12,14 @@ type Explanation struct {
 	Decision Decision `json:"decision"` // its reasons hold every point; their sum is the score
 	Guards   []Guard  `json:"guards"`   // all of them, hit or not; deny rules first
 	Scopes   []Match  `json:"scopes"`   // that match caller and target, by name
+	Votes    []Vote   `json:"votes"`    // of the operator's Rego, the strictest first
+}
+
+// Vote is one vote of the operator's Rego.
+type Vote struct {
+	Decision Verdict `json:"decision"`
+	ID       string  `json:"id"`
+	Reason   string  `json:"reason"`
 }
 
 // Guard is one thing no score overrides: a deny rule of a matching scope, or a guard of every policy.
@@ -39,8 +47,12 @@ func (m Match) Covers() bool { return m.Effect && m.Objects && m.Outside == "" }
 // Explain decides like Decide and says why. With an error, which Decide would return as well, the Decision is the denial that goes with it.
 func (e *Engine) Explain(ctx context.Context, in Input) (Explanation, error) {
 	d, err := e.Decide(ctx, in)
-	facts := e.facts(&in)
-	x := Explanation{Input: in, Decision: d}
+	answer, _ := e.operator.answer(ctx, &in) // when there is none, err says so
+	facts := e.facts(&in, answer.contrib)
+	x := Explanation{Input: in, Decision: d, Votes: []Vote{}}
+	for _, v := range answer.votes {
+		x.Votes = append(x.Votes, Vote{v.decision, v.id, v.reason})
+	}
 	anyEffect := false
 	for i := range facts.scopes {
 		s := &facts.scopes[i]

@@ -6,10 +6,11 @@ import "strings"
 // risky it is. The guards use the same afterwards.
 type callFacts struct {
 	in     *Input
-	clear  bool         // understood
-	risk   risk         // without a scope's limit
-	scopes []scopeFacts // the matching scopes, by name
-	forms  []forms      // of the objects' names; empty until they matter
+	extra  []*contribution // of the operator's Rego; counted in every risk
+	clear  bool            // understood
+	risk   risk            // without a scope's limit
+	scopes []scopeFacts    // the matching scopes, by name
+	forms  []forms         // of the objects' names; empty until they matter
 }
 
 // forms are the spellings of the patterns that cover a name, and of those that hit it.
@@ -50,16 +51,16 @@ type scopeFacts struct {
 func (s *scopeFacts) covers() bool { return s.names && s.outside == "" }
 
 // facts looks everything up. It reads nothing of in but what a remembered decision is found by; see cacheKey.
-func (e *Engine) facts(in *Input) callFacts {
+func (e *Engine) facts(in *Input, extra []*contribution) callFacts {
 	matching := e.scopes.matching(in.Principal, in.Target.Name)
-	c := callFacts{in: in, clear: understood(in.Plan), scopes: make([]scopeFacts, len(matching))}
-	c.risk = e.ratings.rate(in, c.clear, 0)
+	c := callFacts{in: in, extra: extra, clear: understood(in.Plan), scopes: make([]scopeFacts, len(matching))}
+	c.risk = e.ratings.rate(in, c.clear, 0, extra...)
 	narrow := e.narrow[e.kinds[in.Target.Name]]
 	for i, s := range matching {
 		f := &c.scopes[i]
 		f.scope, f.names, f.risk = s, c.namesWithin(s), c.risk
 		if s.Limits.AffectedRows > 0 {
-			f.risk = e.ratings.rate(in, c.clear, s.Limits.AffectedRows)
+			f.risk = e.ratings.rate(in, c.clear, s.Limits.AffectedRows, extra...)
 		}
 		if narrow != nil {
 			f.outside = outside(narrow, s.Scope, &in.Plan)

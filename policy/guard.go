@@ -16,7 +16,9 @@ import (
 //
 // (That nobody approves his own call is for package approvals.) A breach becomes a denial that names the guard. A decision that
 // could not come from the configuration at all (a scope that does not match, limits that are not the scope's) is an error.
-func guard(d Decision, c *callFacts) (Decision, error) {
+//
+// The obligations have to be those of the scope, made stricter by what the operator's Rego answered.
+func guard(d Decision, c *callFacts, a *answer) (Decision, error) {
 	if err := plausible(d); err != nil {
 		return d, err
 	}
@@ -28,10 +30,10 @@ func guard(d Decision, c *callFacts) (Decision, error) {
 		return d, fmt.Errorf("%s under scope %q, which does not match the call", d.Verdict, d.Scope)
 	}
 	s := &c.scopes[i]
-	if d.Limits != s.Limits {
+	if d.Limits != a.limitsOf(s) {
 		return d, fmt.Errorf("limits %+v are not those of scope %s", d.Limits, s.Name)
 	}
-	if d.Approval != nil && (s.Approval == nil || !reflect.DeepEqual(*d.Approval, *s.Approval)) {
+	if q := a.requirementOf(s); d.Approval != nil && (q == nil || !reflect.DeepEqual(*d.Approval, *q)) {
 		return d, fmt.Errorf("the approval asked for is not that of scope %s", s.Name)
 	}
 	if d.Verdict == Ask && d.Approval == nil {
@@ -43,6 +45,9 @@ func guard(d Decision, c *callFacts) (Decision, error) {
 	}
 	return d, nil
 }
+
+// nothing is what is answered without Rego of the operator's own.
+var nothing = &answer{}
 
 // plausible checks the decision by itself.
 func plausible(d Decision) error {

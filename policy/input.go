@@ -21,17 +21,23 @@ func inputValue(c *callFacts, blind bool) ast.Value {
 		field{"approval", approvalTerm(c.in.Approval)}, field{"derived", derivedTerm(c)},
 	)
 	if !blind {
-		p, call := c.in.Principal, c.in.Call
-		fields = append(fields,
-			field{"v", ast.InternedTerm(c.in.Version)},
-			field{"call", object(field{"id", text(call.ID)}, field{"tool", text(call.Tool)}, field{"time", text(call.Time.Format(time.RFC3339Nano))})},
-			field{"principal", object(
-				field{"issuer", text(p.Issuer)}, field{"subject", text(p.Subject)}, field{"groups", texts(p.Groups)}, field{"agent", text(p.Agent)},
-				field{"client", text(p.Client)}, field{"claims", p.Claims.term()},
-			)},
-		)
+		fields = append(inputFields(c.in), field{"derived", derivedTerm(c)})
 	}
 	return object(fields...).Value
+}
+
+// inputFields is all of in: what the operator's Rego sees.
+func inputFields(in *Input) []field {
+	p, call := in.Principal, in.Call
+	return []field{
+		{"v", ast.InternedTerm(in.Version)},
+		{"call", object(field{"id", text(call.ID)}, field{"tool", text(call.Tool)}, field{"time", text(call.Time.Format(time.RFC3339Nano))})},
+		{"principal", object(
+			field{"issuer", text(p.Issuer)}, field{"subject", text(p.Subject)}, field{"groups", texts(p.Groups)}, field{"agent", text(p.Agent)},
+			field{"client", text(p.Client)}, field{"claims", p.Claims.term()},
+		)},
+		{"target", targetTerm(&in.Target, false)}, {"plan", planTerm(&in.Plan, false)}, {"approval", approvalTerm(in.Approval)},
+	}
 }
 
 func targetTerm(t *Target, blind bool) *ast.Term {
@@ -91,14 +97,14 @@ func approvalTerm(a *Approval) *ast.Term {
 
 func derivedTerm(c *callFacts) *ast.Term {
 	scopes := make([]*ast.Term, len(c.scopes))
-	last, lastTerm := c.risk, riskTerm(&c.risk)
+	last, lastTerm := c.risk, riskTerm(&c.risk, c.extra)
 	refusal := lastTerm
 	var rules, spelled []*ast.Term
 	named := false
 	for i := range c.scopes {
 		s := &c.scopes[i]
 		if s.risk != last {
-			last, lastTerm = s.risk, riskTerm(&s.risk)
+			last, lastTerm = s.risk, riskTerm(&s.risk, c.extra)
 		}
 		fields := [4]field{{"scope", s.term}, {"objects", ast.InternedTerm(s.covers())}, {"risk", lastTerm}}
 		n := 3
@@ -119,12 +125,15 @@ func derivedTerm(c *callFacts) *ast.Term {
 	return object(field{"scopes", ast.ArrayTerm(scopes...)}, field{"rules", ast.ArrayTerm(rules...)}, field{"objects", ast.ArrayTerm(spelled...)}, field{"risk", refusal})
 }
 
-func riskTerm(r *risk) *ast.Term {
-	reasons := make([]*ast.Term, 0, len(r.reasons))
+func riskTerm(r *risk, extra []*contribution) *ast.Term {
+	reasons := make([]*ast.Term, 0, len(r.reasons)+len(extra))
 	for _, c := range r.reasons {
 		if c != nil {
 			reasons = append(reasons, c.term)
 		}
+	}
+	for _, c := range extra {
+		reasons = append(reasons, c.term)
 	}
 	return object(field{"score", ast.InternedTerm(r.score)}, field{"reasons", ast.ArrayTerm(reasons...)})
 }
@@ -184,7 +193,7 @@ var keys = func() map[string]*ast.Term {
 	for _, k := range strings.Fields(`v call id tool time principal issuer subject groups agent client target name kind environment labels plan understood
 		unknown effect kinds objects type columns access functions bounded reversible rows exact table cascade source triggers external claims approval state votes
 		derived scopes scope rules outside risk score reasons points text allow not_understood_ask ask asks deny limits bytes time_ms affected_rows
-		from count within_s assurance verdict rule reason effects`) {
+		from count within_s assurance verdict rule reason effects votes contrib limits decision`) {
 		m[k] = ast.StringTerm(k)
 	}
 	return m

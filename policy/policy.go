@@ -23,8 +23,9 @@ type Engine struct {
 	narrow   map[string]Narrower // by kind
 	ratings  *ratings
 	query    rego.PreparedEvalQuery
-	blind    bool   // the modules do not see who calls and when
-	cache    *cache // nil when nothing is remembered
+	operator *operator // nil without Rego of the operator's own
+	blind    bool      // the modules do not see who calls and when
+	cache    *cache    // nil when nothing is remembered
 	timeout  time.Duration
 	revision string
 }
@@ -57,6 +58,14 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 	if e.query, err = prepare(ctx, modules.rego); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
+	if cfg.Rego != nil {
+		if err := cfg.Rego.test(ctx); err != nil {
+			return nil, err
+		}
+		if e.operator, err = newOperator(ctx, cfg.Rego); err != nil {
+			return nil, err
+		}
+	}
 	if e.revision, err = revision(cfg, modules); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
@@ -85,10 +94,21 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	}
 	var buf [1 << 10]byte
 	key := appendKey(buf[:0], &in)
-	if d, ok := e.cache.get(key); ok {
+	pure := e.operator == nil || !e.operator.reads.hidden // all that decides is in the key
+	if d, ok := e.cache.get(key); ok && pure {
 		return d, nil
 	}
-	facts := e.facts(&in)
+	answer, err := e.operator.answer(ctx, &in)
+	if err != nil {
+		return Decision{}, fmt.Errorf("policy: decide call %s: %w", in.Call.ID, err)
+	}
+	if !pure {
+		key = answer.appendKey(key)
+		if d, ok := e.cache.get(key); ok {
+			return d, nil
+		}
+	}
+	facts := e.facts(&in, answer.contrib)
 	value, err := e.eval(ctx, inputValue(&facts, e.blind))
 	if err != nil {
 		return Decision{}, fmt.Errorf("policy: decide call %s: %w", in.Call.ID, err)
@@ -97,7 +117,10 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	if err != nil {
 		return Decision{}, fmt.Errorf("policy: decision about call %s: %w", in.Call.ID, err)
 	}
-	if d, err = guard(d, &facts); err != nil {
+	if d, err = guard(d, &facts, nothing); err == nil && e.operator != nil {
+		d, err = guard(e.operator.combine(d, &facts, &answer), &facts, &answer)
+	}
+	if err != nil {
 		return Decision{}, fmt.Errorf("policy: decision about call %s: %w", in.Call.ID, err)
 	}
 	slices.SortStableFunc(d.Reasons, inOrder)

@@ -18,7 +18,8 @@ type risk struct {
 }
 
 // rate sums up. limit is how many rows the scope lets a write change, 0 for no limit of its own.
-func (r *ratings) rate(in *Input, clear bool, limit int) risk {
+// further are contributions of the operator's own; they count, and are not among the reasons.
+func (r *ratings) rate(in *Input, clear bool, limit int, further ...*contribution) risk {
 	p := &in.Plan
 	var sum risk
 	n := 0
@@ -30,6 +31,9 @@ func (r *ratings) rate(in *Input, clear bool, limit int) risk {
 			sum.score += c.Points
 			n++
 		}
+	}
+	for _, c := range further {
+		sum.score += c.Points
 	}
 	if sum.score > 100 {
 		sum.reasons[n] = spelledOut(Reason{"clamp", 100 - sum.score, "the score ends at 100"})

@@ -116,6 +116,7 @@ type Decision struct {
 //	no-approvers          it would be asked, but the scope names nobody: denied
 //	approved              enough people said yes to what would be asked: allowed
 //	deny:NAME             the deny rule NAME of a matching scope
+//	rego:ID               the vote ID of the operator's Rego
 //	error                 no decision was reached: denied, and Decide returned an error
 
 // Reason is one named contribution to the score, or one sentence behind a verdict (points 0).

@@ -26,6 +26,7 @@ func (r *report) check(f *File) {
 		r.scope(f, f.Scopes[name], name, "scopes."+name)
 	}
 	r.masking(f)
+	r.policy(f.Policy)
 	r.reachable(f)
 }
 
@@ -148,6 +149,18 @@ func (r *report) masking(f *File) {
 				r.problem(path, "%q is in on and in off; remove one", name)
 			}
 		}
+	}
+}
+
+func (r *report) policy(p *Policy) {
+	if p == nil {
+		return
+	}
+	if len(p.Rego) == 0 {
+		r.emptiness("policy", "names no rules; write rego: [policies/]")
+	}
+	if p.Mode == "override" {
+		r.warn("policy.mode", "votes of your Rego replace what the score decides; write tighten unless that is what they are for")
 	}
 }
 

@@ -76,8 +76,8 @@ type File struct {
 	// Masking is what is hidden in every answer, beside the columns that targets label.
 	Masking Masking `yaml:"masking"`
 
-	// Policy is the operator's own rules.
-	Policy *Policy `yaml:"policy" check:"later"`
+	// Policy is the operator's own rules, beside the scopes.
+	Policy *Policy `yaml:"policy"`
 
 	// Warnings are remarks that do not stop the gateway, each with its place, in the order of the file.
 	Warnings []string `yaml:"-"`
@@ -195,8 +195,12 @@ type Masking struct {
 	Detect Detect `yaml:"detect"`
 }
 
-// Policy is the operator's own rules.
+// Policy is the operator's own rules in Rego, beside the scopes: docs/policy.md. They are read again on SIGHUP.
 type Policy struct {
-	// Rego are files or folders of Rego; they can only tighten.
+	// Rego are files, or folders with everything that ends in .rego below them. A file that ends in _test.rego holds tests; when one of
+	// them fails, the rules are not loaded.
 	Rego []string `yaml:"rego" check:"path"`
+	// Mode says what the rules may do. With tighten the strictest of all votes and of the scopes' decision holds; with override votes replace
+	// what the score decided. Guards, deny rules and what no scope covers hold in either.
+	Mode string `yaml:"mode" default:"tighten" enum:"tighten override"`
 }

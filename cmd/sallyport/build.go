@@ -51,7 +51,14 @@ func (s *server) buildWorld(ctx context.Context, f *configs.File) (_ *gateway.Wo
 	if err != nil {
 		return nil, err
 	}
-	w := &gateway.World{Tools: map[string]gateway.Tool{}, Targets: map[string]gateway.Target{}, Masking: engine}
+	decides, err := openPolicy(ctx, f) // before anything is connected to
+	if err != nil {
+		return nil, err
+	}
+	if f.Policy != nil && f.Policy.Mode == "override" {
+		s.log.Warn("policy.mode is override: votes of the operator's Rego replace what the score decides", "policy", decides.Revision())
+	}
+	w := &gateway.World{Policy: decides, Tools: map[string]gateway.Tool{}, Targets: map[string]gateway.Target{}, Masking: engine}
 	var undo []func()
 	w.Close = sync.OnceFunc(func() {
 		for i := len(undo) - 1; i >= 0; i-- {
@@ -72,9 +79,6 @@ func (s *server) buildWorld(ctx context.Context, f *configs.File) (_ *gateway.Wo
 			return nil, err
 		}
 		undo = append(undo, closer)
-	}
-	if w.Policy, err = policy.New(ctx, policyConfig(f)); err != nil {
-		return nil, err
 	}
 	return w, nil
 }
@@ -137,8 +141,33 @@ func (d describers) Describe(ctx context.Context, target, path, detail string) (
 	return by.Describe(ctx, target, path, detail)
 }
 
-func policyConfig(f *configs.File) policy.Config {
+// openPolicy compiles what decides: the scopes, and the operator's Rego, whose tests are run.
+func openPolicy(ctx context.Context, f *configs.File) (*policy.Engine, error) {
+	cfg, err := policyConfig(f)
+	if err != nil {
+		return nil, err
+	}
+	return policy.New(ctx, cfg)
+}
+
+// operatorRego reads the operator's modules; nil when there are none.
+func operatorRego(f *configs.File) (*policy.Rego, error) {
+	if f.Policy == nil {
+		return nil, nil
+	}
+	modules, err := policy.ReadModules(f.Policy.Rego)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("policy.rego: %w", err), "paths are relative to the folder of the configuration")
+	}
+	return &policy.Rego{Modules: modules, Override: f.Policy.Mode == "override"}, nil
+}
+
+func policyConfig(f *configs.File) (policy.Config, error) {
 	cfg := policy.Config{Narrow: narrowers}
+	var err error
+	if cfg.Rego, err = operatorRego(f); err != nil {
+		return cfg, err
+	}
 	for name, t := range f.Targets {
 		cfg.Targets = append(cfg.Targets, policy.TargetInfo{Name: name, Kind: t.Kind(), Environment: environment(t), Labels: t.Labels})
 	}
@@ -161,7 +190,7 @@ func policyConfig(f *configs.File) policy.Config {
 	}
 	slices.SortFunc(cfg.Scopes, func(a, b policy.Scope) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(cfg.Targets, func(a, b policy.TargetInfo) int { return strings.Compare(a.Name, b.Name) })
-	return cfg
+	return cfg, nil
 }
 
 func policyWho(w configs.Who) policy.Who {

@@ -17,6 +17,9 @@ func newConfig() *cobra.Command {
 			if err != nil {
 				return configError(err)
 			}
+			if _, err := openPolicy(cmd.Context(), f); err != nil {
+				return configError(err)
+			}
 			for _, w := range f.Warnings {
 				fmt.Fprintf(cmd.OutOrStdout(), "warning: %s\n", w)
 			}

@@ -145,6 +145,12 @@ func printExplanation(w io.Writer, x policy.Explanation) {
 		fmt.Fprintf(w, "  the score is below what scope %s asks from\n", text(d.Scope))
 	}
 
+	if len(x.Votes) > 0 {
+		fmt.Fprintln(w, s.bold("votes"))
+		for _, v := range x.Votes {
+			fmt.Fprintf(w, "  %-9s %-22s %s\n", s.verdict(string(v.Decision)), text(v.ID), text(v.Reason))
+		}
+	}
 	fmt.Fprintln(w, s.bold("guards"))
 	for _, g := range x.Guards {
 		mark := s.green("passed")

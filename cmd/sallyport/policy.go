@@ -44,7 +44,10 @@ func openRulebook(ctx context.Context, path string) (*rulebook, error) {
 	if err != nil {
 		return nil, configError(err)
 	}
-	cfg := policyConfig(f)
+	cfg, err := policyConfig(f)
+	if err != nil {
+		return nil, err
+	}
 	r := &rulebook{targets: map[string]policy.TargetInfo{}}
 	for _, t := range cfg.Targets {
 		r.targets[t.Name] = t

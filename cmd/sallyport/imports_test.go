@@ -42,6 +42,8 @@ var arrows = map[string][]string{
 	"masking":              nil,
 	"audit":                nil,
 	"store":                {"approvals", "audit"},
+
+	"approvals/slack/slackfake": nil,
 }
 
 // owners is which packages may import a library: one owner each. A second entry says why.
@@ -52,6 +54,7 @@ var owners = map[string][]string{
 	"github.com/go-jose/go-jose/v4":              {"identity", "identity/devissuer"}, // the issuer signs what identity verifies
 	"github.com/goccy/go-yaml":                   {"configs", "tools/exec"},          // exec's knowledge base is YAML as well
 	"github.com/google/uuid":                     {"gateway", "store"},               // ids of calls, ids of entries
+	"github.com/gorilla/websocket":               {"approvals/slack/slackfake"},      // the server's side of Socket Mode; slack-go needs it too
 	"github.com/jackc/pgx/v5":                    {"tools/query", "tools/query/pgserver", "store", "bench"},
 	"github.com/mark3labs/mcp-go":                {"gateway/mcpserver"},
 	"github.com/open-policy-agent/opa":           {"policy"},
@@ -75,6 +78,9 @@ var owners = map[string][]string{
 // testOnly are libraries that no package of the program may import.
 var testOnly = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "github.com/santhosh-tekuri/jsonschema", "github.com/google/jsonschema-go"}
 
+// fakes are packages of ours that only tests may import, whatever arrows says.
+var fakes = []string{"approvals/slack/slackfake"}
+
 // anywhere are small libraries that belong to the language rather than to a subject.
 var anywhere = []string{"golang.org/x/sync", "golang.org/x/net"}
 
@@ -94,6 +100,8 @@ func TestArrowsOnlyGoOneWay(t *testing.T) {
 				if to == "configs" && dir != "cmd/sallyport" || strings.HasPrefix(to, "cmd/") {
 					t.Errorf("%s: a test of %s must not import %s", name, dir, to)
 				}
+			case slices.Contains(fakes, to):
+				t.Errorf("%s: %s is for tests only", name, to)
 			case !slices.ContainsFunc(allowed, func(p string) bool { return covers(p, to) }):
 				t.Errorf("%s: %s must not import %s; it may import %v", name, dir, to, allowed)
 			}

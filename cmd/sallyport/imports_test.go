@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"tools/http":           {"tools"},
 	"policy":               nil,
 	"approvals":            nil,
+	"approvals/slack":      {"approvals"},
 	"masking":              nil,
 	"audit":                nil,
 	"store":                {"approvals", "audit"},

@@ -1,0 +1,320 @@
+package slack
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	slackgo "github.com/slack-go/slack"
+
+	"sallyport/approvals"
+)
+
+// How much of a call is posted to Slack, per target.
+const (
+	PreviewFull = "full" // the exact call
+	PreviewLink = "link" // nothing of it: what it would do, and where to read it
+)
+
+// Action ids of the card's and the other messages' buttons. They say which button it is and give no right: that is in the token.
+const (
+	actionApprove = "approve"
+	actionDeny    = "deny"
+	actionLink    = "link"
+)
+
+// Card is what people see of one request: a pure function of the fields.
+//
+// Whatever a stranger could have written (the call, names in it, the agent's reason, votes' reasons) is only ever a text element inside
+// rich_text_preformatted, where Slack parses nothing, after [reveal]. Everything else is text of ours.
+type Card struct {
+	Request approvals.Request
+	Preview string // PreviewFull or PreviewLink
+	Mention string // id of the user group that is mentioned, or ""
+	Similar string // a sentence about earlier decisions on similar calls, or ""
+	Outcome string // how the execution ended: "ok", "error", "unknown"; "" while there is none
+	Buttons Buttons
+}
+
+// Buttons are the tokens the buttons carry; without them the card has none.
+type Buttons struct{ Approve, Deny string }
+
+// Slack's own limits are 50 blocks and, undocumented, about 13,200 characters over all blocks; these are ours.
+const (
+	maxBlocks    = 12
+	maxCharacter = 10000
+
+	maxSummary = 600
+	maxFacts   = 2200
+	maxText    = 4500
+	maxLines   = 80 // more are folded by some clients
+	maxClaim   = 500
+)
+
+// blocks builds the card. complete says that everything an approver decides on is in it: without that there is no button to
+// approve, and a pointer to where the rest is.
+func (c Card) blocks() (blocks []slackgo.Block, complete bool) {
+	r := &c.Request
+	summary, cutSummary := cut(line(r.Summary), maxSummary)
+	facts, cutFacts := cut(c.facts(), maxFacts)
+	text := reveal(r.Text)
+	exact, cutText := cut(strings.TrimRight(text.text, "\n"), maxText)
+	if lines := strings.SplitAfter(exact, "\n"); len(lines) > maxLines {
+		exact, cutText = strings.Join(lines[:maxLines], "")+"…", true
+	}
+	complete = c.Preview == PreviewFull && !cutSummary && !cutFacts && !cutText
+
+	blocks = append(blocks, slackgo.NewHeaderBlock(plain(c.title())))
+	what := []slackgo.RichTextElement{label("What would happen"), preformatted(summary), preformatted(facts)}
+	if c.Preview == PreviewFull {
+		what = append(what, label("Exactly"), preformatted(exact))
+	}
+	if w := warnings(text, reveal(r.Summary+"\n"+r.Claim), cutSummary || cutFacts || cutText); w != "" {
+		what = append(what, label("Look closely"), preformatted(w))
+	}
+	if r.Claim != "" {
+		claim, _ := cut(line(r.Claim), maxClaim)
+		what = append(what, label("The agent claims, and nobody checked"), preformatted(claim))
+	}
+	blocks = append(blocks, slackgo.NewRichTextBlock("request", what...))
+	if said := c.said(); said != "" {
+		blocks = append(blocks, slackgo.NewRichTextBlock("answers", preformatted(said)))
+	}
+	if r.State != approvals.Pending {
+		return blocks, complete
+	}
+	blocks = append(blocks, slackgo.NewRichTextBlock("expiry", c.expiry()))
+	return append(blocks, c.ways(complete)...), complete
+}
+
+// title says the state in words of ours.
+func (c Card) title() string {
+	code := c.Request.Code
+	switch c.Request.State {
+	case approvals.Pending:
+		return "Approval needed: " + code
+	case approvals.Approved:
+		return "Approved: " + code
+	case approvals.Denied:
+		return "Denied: " + code
+	case approvals.Expired:
+		return "Expired: " + code
+	case approvals.Cancelled:
+		return "Withdrawn by the agent: " + code
+	case approvals.Stale:
+		return "No longer what was asked: " + code
+	case approvals.Consumed:
+		switch c.Outcome {
+		case "":
+			return "Approved, running: " + code
+		case "ok":
+			return "Approved and executed: " + code
+		case "error":
+			return "Approved, failed: " + code
+		}
+		return "Approved, outcome unknown: " + code
+	}
+	return "Closed: " + code
+}
+
+// facts are the lines that come from the gateway's own understanding. Names in them are the caller's or the target's.
+func (c Card) facts() string {
+	r := &c.Request
+	var b strings.Builder
+	row := func(name, value string) { fmt.Fprintf(&b, "%-8s %s\n", name, line(value)) }
+	where := r.Environment
+	if where == "" {
+		where = "no environment named: treated as production"
+	}
+	row("target", fmt.Sprintf("%s (%s), by %s", r.Target, where, r.Tool))
+	agent := r.Agent
+	if agent == "" {
+		agent = "an agent without a name"
+	}
+	row("who", fmt.Sprintf("%s, through %s", r.Requester.Subject, agent))
+	row("risk", fmt.Sprintf("%d of 100", r.Risk))
+	for _, s := range r.Reasons {
+		row("", "- "+s)
+	}
+	if r.Impact != nil {
+		for i, l := range impactLines(r.Impact) {
+			if i == 0 {
+				row("hits", l)
+			} else {
+				row("", l)
+			}
+		}
+	}
+	if c.Similar != "" {
+		row("before", c.Similar)
+	}
+	row("needs", fmt.Sprintf("%d of %s, has %d", max(r.Count, 1), strings.Join(r.From, " or "), r.Yes()))
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// said lists who answered. Names and reasons are people's.
+func (c Card) said() string {
+	var b strings.Builder
+	for i, v := range c.Request.Votes {
+		if i == 10 {
+			fmt.Fprintf(&b, "and %d more\n", len(c.Request.Votes)-i)
+			break
+		}
+		b.WriteString(voteLine(v) + "\n")
+	}
+	text, _ := cut(strings.TrimRight(b.String(), "\n"), 1000)
+	return text
+}
+
+func voteLine(v approvals.Vote) string {
+	word := "no"
+	if v.Yes {
+		word = "yes"
+	}
+	who, _ := cut(line(v.By.Subject), 80)
+	if v.Name != "" && v.Name != v.By.Subject {
+		name, _ := cut(line(v.Name), 60)
+		who = name + " (" + who + ")"
+	}
+	text := fmt.Sprintf("%s  %s, by %s", word, who, line(v.Via))
+	if v.Reason != "" {
+		reason, _ := cut(line(v.Reason), 300)
+		text += ": " + reason
+	}
+	return text
+}
+
+func warnings(exact, rest shown, incomplete bool) string {
+	var w []string
+	if exact.hidden || rest.hidden {
+		w = append(w, `Characters that cannot be seen, or change how text looks, are written as \u{...}.`)
+	}
+	for _, word := range append(exact.mixed, rest.mixed...) {
+		word, _ = cut(word, 60)
+		w = append(w, "Letters of different alphabets in one word: "+word)
+	}
+	if incomplete {
+		w = append(w, "Not everything fits here, so it cannot be approved here.")
+	}
+	if len(w) > 8 {
+		w = w[len(w)-8:]
+	}
+	return strings.Join(w, "\n")
+}
+
+func (c Card) expiry() *slackgo.RichTextSection {
+	at := c.Request.Expires.UTC()
+	fallback := at.Format(time.RFC3339)
+	elements := []slackgo.RichTextSectionElement{
+		slackgo.NewRichTextSectionTextElement("Expires ", nil),
+		slackgo.NewRichTextSectionDateElement(at.Unix(), "{date_short_pretty} {time}", nil, &fallback),
+	}
+	if c.Mention != "" {
+		elements = append(elements, slackgo.NewRichTextSectionTextElement(". Asked: ", nil), slackgo.NewRichTextSectionUserGroupElement(c.Mention))
+	}
+	return slackgo.NewRichTextSection(elements...)
+}
+
+// ways are how it can be answered.
+func (c Card) ways(complete bool) []slackgo.Block {
+	here := chatSuffices(c.Request.Assurance)
+	command := "sallyport approvals show " + c.Request.Code
+	var out []slackgo.Block
+	switch {
+	case !here:
+		out = append(out, note("It takes a stronger login than Slack. Read it with:", command))
+	case c.Preview == PreviewLink:
+		out = append(out, note("This target's calls are not shown in Slack. Read it and approve with:", command))
+	case !complete:
+		out = append(out, note("It is too long to be shown here in full. Read it and approve with:", command))
+	default:
+		out = append(out, note("The same on the command line:", command))
+	}
+	var buttons []slackgo.BlockElement
+	if complete && here && c.Buttons.Approve != "" {
+		yes := slackgo.NewButtonBlockElement(actionApprove, c.Buttons.Approve, plain("Approve")).WithStyle(slackgo.StylePrimary)
+		yes.Confirm = slackgo.NewConfirmationBlockObject(plain("Approve "+c.Request.Code+"?"),
+			plain("It runs once, exactly as shown. Your name is recorded."), plain("Approve"), plain("Back"))
+		buttons = append(buttons, yes)
+	}
+	if c.Buttons.Deny != "" {
+		buttons = append(buttons, slackgo.NewButtonBlockElement(actionDeny, c.Buttons.Deny, plain("Deny…")).WithStyle(slackgo.StyleDanger))
+	}
+	if len(buttons) > 0 {
+		out = append(out, slackgo.NewActionBlock("ways", buttons...))
+	}
+	return out
+}
+
+// chatSuffices reports whether a linked chat account is sure enough. What is not known is not.
+func chatSuffices(assurance string) bool { return assurance == "" || assurance == "chat" }
+
+// notification is what phones and screen readers get: a fixed sentence with ids made here.
+func (c Card) notification() string {
+	text := c.title()
+	if c.Mention != "" && c.Request.State == approvals.Pending {
+		text += " <!subteam^" + c.Mention + ">"
+	}
+	return text
+}
+
+// notes are what the thread is told, in the order in which it happened: each answer, the end, the outcome. It only ever grows, so
+// that its length says how much was told.
+func (c Card) notes() []string {
+	r := &c.Request
+	var out []string
+	for _, v := range r.Votes {
+		out = append(out, voteLine(v))
+	}
+	switch r.State {
+	case approvals.Pending:
+		return out
+	case approvals.Approved, approvals.Consumed:
+		out = append(out, fmt.Sprintf("approved: %d of %d", r.Yes(), max(r.Count, 1)))
+	case approvals.Denied:
+		out = append(out, "denied: the agent is told, with the reason")
+	case approvals.Expired:
+		if r.Yes() >= max(r.Count, 1) {
+			out = append(out, fmt.Sprintf("approved: %d of %d", r.Yes(), max(r.Count, 1)))
+		}
+		out = append(out, "expired: nothing was executed")
+	case approvals.Cancelled:
+		out = append(out, "withdrawn by the agent: nothing was executed")
+	case approvals.Stale:
+		out = append(out, "stale: policy, target, masking or what it touches changed; the agent may ask again")
+	}
+	if r.State == approvals.Consumed {
+		out = append(out, "executed: used up, once")
+		switch c.Outcome {
+		case "":
+		case "ok":
+			out = append(out, "outcome: ok")
+		case "error":
+			out = append(out, "outcome: error; see sallyport audit show "+r.CallID)
+		default:
+			out = append(out, "outcome: unknown; somebody has to look at the target")
+		}
+	}
+	return out
+}
+
+func plain(text string) *slackgo.TextBlockObject {
+	return slackgo.NewTextBlockObject(slackgo.PlainTextType, text, false, false)
+}
+
+func label(text string) *slackgo.RichTextSection {
+	return slackgo.NewRichTextSection(slackgo.NewRichTextSectionTextElement(text, &slackgo.RichTextSectionTextStyle{Bold: true}))
+}
+
+func preformatted(text string) *slackgo.RichTextPreformatted {
+	if text == "" {
+		text = " " // Slack refuses empty text
+	}
+	return &slackgo.RichTextPreformatted{Type: slackgo.RTEPreformatted, Elements: []slackgo.RichTextSectionElement{slackgo.NewRichTextSectionTextElement(text, nil)}}
+}
+
+// note is a sentence of ours and a command.
+func note(sentence, command string) *slackgo.RichTextBlock {
+	return slackgo.NewRichTextBlock("", slackgo.NewRichTextSection(slackgo.NewRichTextSectionTextElement(sentence+" ", nil),
+		slackgo.NewRichTextSectionTextElement(command, &slackgo.RichTextSectionTextStyle{Code: true})))
+}

@@ -66,6 +66,14 @@ func checkPattern(s string) error {
 	return nil
 }
 
+// ExactPattern is the pattern of ObjectsAllow that covers the object of this name and no other; ok is false when none can be written.
+func ExactPattern(name string) (pattern string, ok bool) {
+	if checkPattern(name) != nil || slices.Contains(patternParts(name), star) {
+		return "", false
+	}
+	return name, true
+}
+
 // star marks a wildcard among parts; a name's own part "*" stays as it is.
 const star = "\x00*"
 

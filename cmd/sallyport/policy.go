@@ -25,14 +25,15 @@ func newPolicy() *cobra.Command {
 	var flags adminFlags
 	cmd := &cobra.Command{Use: "policy", Short: "Explain decisions, try a configuration on recorded calls, and test it"}
 	flags.bind(cmd)
-	cmd.AddCommand(newPolicyExplain(&flags), newPolicyReplay(&flags), newPolicyTest(&flags))
+	cmd.AddCommand(newPolicyExplain(&flags), newPolicyReplay(&flags), newPolicyTest(&flags), newPolicySuggest(&flags))
 	return cmd
 }
 
 // rulebook is a configuration's policy and its targets.
 type rulebook struct {
-	engine  *policy.Engine
-	targets map[string]policy.TargetInfo
+	engine    *policy.Engine
+	targets   map[string]policy.TargetInfo
+	approvals map[string]*policy.Requirement // by scope; only scopes that name somebody
 }
 
 // openRulebook builds the policy of a configuration file exactly as serve does.
@@ -48,7 +49,12 @@ func openRulebook(ctx context.Context, path string) (*rulebook, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rulebook{targets: map[string]policy.TargetInfo{}}
+	r := &rulebook{targets: map[string]policy.TargetInfo{}, approvals: map[string]*policy.Requirement{}}
+	for _, s := range cfg.Scopes {
+		if s.Approval != nil {
+			r.approvals[s.Name] = s.Approval
+		}
+	}
 	for _, t := range cfg.Targets {
 		r.targets[t.Name] = t
 	}

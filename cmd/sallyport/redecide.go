@@ -31,7 +31,7 @@ func newPolicyReplay(flags *adminFlags) *cobra.Command {
 				return err
 			}
 			h := history{calls: map[string]*recordedCall{}}
-			if err := h.read(cmd, flags, f, file); err != nil {
+			if err := readLog(cmd, flags, f, file, h.add); err != nil {
 				return err
 			}
 			r, err := h.replay(cmd.Context(), rules)
@@ -86,15 +86,15 @@ type answered struct {
 	Score   int    `json:"score"`
 }
 
-// read takes everything in, from the gateway or from an export.
-func (h *history) read(cmd *cobra.Command, flags *adminFlags, f auditFilter, file string) error {
-	add := func(_ []byte, l auditLine) error { h.add(l); return nil }
+// readLog hands every entry to add, from the gateway or from an export.
+func readLog(cmd *cobra.Command, flags *adminFlags, f auditFilter, file string, add func(auditLine)) error {
+	each := func(_ []byte, l auditLine) error { add(l); return nil }
 	if file == "" {
 		c, err := flags.client()
 		if err != nil {
 			return err
 		}
-		return c.lines(cmd, f.query("", true), add)
+		return c.lines(cmd, f.query("", true), each)
 	}
 	if f.until+f.target+f.tool+f.subject != "" {
 		return usageError("--until, --target, --tool and --subject choose from the gateway's log; with --input, give them to audit export")
@@ -103,7 +103,7 @@ func (h *history) read(cmd *cobra.Command, flags *adminFlags, f auditFilter, fil
 	if err != nil {
 		return err
 	}
-	if err := eachLine(bytes.NewReader(b), "not a line of an export", add); err != nil {
+	if err := eachLine(bytes.NewReader(b), "not a line of an export", each); err != nil {
 		return usageError("--input %s: %w", file, err)
 	}
 	return nil

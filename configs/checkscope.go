@@ -12,15 +12,12 @@ import (
 func (r *report) scope(f *File, s *Scope, name, path string) {
 	r.name(path, name)
 	r.who(f, s, path+".who")
-	r.selection(f, s, path+".targets")
+	r.selection(f, &s.Targets, path+".targets", "so the scope allows nothing")
+	r.hours(s.Hours, path+".hours")
 	r.objects(s.Objects.Allow, path+".objects.allow", false)
 	r.objects(s.Objects.Deny, path+".objects.deny", true)
-	for i, d := range s.Deny {
-		at := fmt.Sprintf("%s.deny[%d].when", path, i)
-		r.objects(d.When.Objects, at+".objects", true)
-		if len(d.When.Effects) == 0 && len(d.When.Objects) == 0 {
-			r.emptiness(at, "is empty, which would refuse every call; name effects or objects")
-		}
+	for i := range s.Deny {
+		r.when(f, &s.Deny[i].When, fmt.Sprintf("%s.deny[%d].when", path, i))
 	}
 	r.narrowing(f, s, path)
 	if s.Risk.Ask > s.Risk.Deny {
@@ -48,24 +45,49 @@ func (r *report) who(f *File, s *Scope, path string) {
 	}
 }
 
-func (r *report) selection(f *File, s *Scope, path string) {
-	for i, name := range s.Targets.Names {
+func (r *report) when(f *File, w *When, path string) {
+	if w.empty() {
+		r.emptiness(path, "is empty, which would refuse every call; name effects or objects")
+		return
+	}
+	r.objects(w.Objects, path+".objects", true)
+	r.operations(w.Operations, path+".operations")
+	r.commands(w.Commands, path+".commands")
+	if !w.Targets.Empty() {
+		r.selection(f, &w.Targets, path+".targets", "so the rule refuses nothing")
+	}
+	r.hours(w.OutsideHours, path+".outside_hours")
+	if len(w.Operations) > 0 && len(w.Commands) > 0 {
+		r.problem(path+".commands", "a call is never both a command and an operation of an API, so the rule refuses nothing; write two rules")
+	}
+	for key, list := range map[string][]string{"kinds": w.Kinds, "labels": w.Labels} {
+		for i, v := range list {
+			if strings.Contains(v, "*") {
+				r.problem(fmt.Sprintf("%s.%s[%d]", path, key, i), "* is not a pattern here; write the names out")
+			}
+		}
+	}
+}
+
+// selection checks a selector; nothing says what follows when no target is like that.
+func (r *report) selection(f *File, s *Selector, path, nothing string) {
+	for i, name := range s.Names {
 		if f.Targets[name] == nil {
 			r.problem(fmt.Sprintf("%s[%d]", path, i), "%s", unknownName("target", name, slices.Sorted(maps.Keys(f.Targets))))
 		}
 	}
-	if s.Targets.Names != nil {
+	if s.Names != nil {
 		return
 	}
-	if s.Targets.Environment == "" && len(s.Targets.Labels) == 0 {
+	if s.Environment == "" && len(s.Labels) == 0 {
 		r.emptiness(path, "selects nothing; write a list of targets, environment or labels")
 		return
 	}
-	if s.Targets.Environment != "" {
-		r.name(path+".environment", s.Targets.Environment)
+	if s.Environment != "" {
+		r.name(path+".environment", s.Environment)
 	}
-	if len(f.TargetsOf(s)) == 0 {
-		r.warn(path, "no target is like this, so the scope allows nothing")
+	if len(f.Selected(s)) == 0 {
+		r.warn(path, "no target is like this, %s", nothing)
 	}
 }
 
@@ -113,13 +135,25 @@ func (r *report) approval(f *File, s *Scope, path string) {
 	}
 }
 
-// narrowing checks the keys of a scope that belong to one kind of target.
-func (r *report) narrowing(f *File, s *Scope, path string) {
-	for i, o := range s.Operations {
+func (r *report) operations(list []string, path string) {
+	for i, o := range list {
 		if err := operation(o); err != nil {
-			r.problem(fmt.Sprintf("%s.operations[%d]", path, i), "%s", err)
+			r.problem(fmt.Sprintf("%s[%d]", path, i), "%s", err)
 		}
 	}
+}
+
+func (r *report) commands(list []string, path string) {
+	for i, c := range list {
+		if strings.ContainsAny(c, "*?'\"`$;|&<>\\(){}[]#~") {
+			r.problem(fmt.Sprintf("%s[%d]", path, i), `%q has quotes, patterns or operators; write a program and perhaps its first words: "systemctl status"`, c)
+		}
+	}
+}
+
+// narrowing checks the keys of a scope that belong to one kind of target.
+func (r *report) narrowing(f *File, s *Scope, path string) {
+	r.operations(s.Operations, path+".operations")
 	for i, h := range s.Headers {
 		at := fmt.Sprintf("%s.headers[%d]", path, i)
 		switch {
@@ -129,11 +163,7 @@ func (r *report) narrowing(f *File, s *Scope, path string) {
 			r.problem(at, "an agent never sets %s; remove it", h)
 		}
 	}
-	for i, c := range s.Commands {
-		if strings.ContainsAny(c, "*?'\"`$;|&<>\\(){}[]#~") {
-			r.problem(fmt.Sprintf("%s.commands[%d]", path, i), `%q has quotes, patterns or operators; write a program and perhaps its first words: "systemctl status"`, c)
-		}
-	}
+	r.commands(s.Commands, path+".commands")
 	kinds := map[string]bool{}
 	for _, name := range f.TargetsOf(s) {
 		kinds[f.Targets[name].Kind()] = true

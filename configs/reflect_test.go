@@ -124,6 +124,8 @@ func kindName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return "time span"
+	case t == reflect.TypeFor[ClockTime]():
+		return "time of day"
 	case t == reflect.TypeFor[Size]():
 		return "size"
 	case t == reflect.TypeFor[Secret]():

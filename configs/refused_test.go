@@ -67,6 +67,17 @@ var refused = []struct{ old, new, want string }{
 	{"who: {groups: [support]}", "who: {claims: {department: »support}}", `scopes.support.who.claims.department: no issuer passes this claim on, so nobody would match; add it to claims of one under identity.issuers`},
 	{"who: {groups: [support]}", "who: {groups: [a], claims: {tier: [»{a: b}]}}", `scopes.support.who.claims.tier[0]: this has to be one value, not a mapping`},
 
+	{"    risk:", "    hours: {days: [»monday], from: \"08:00\", to: \"18:00\", zone: UTC}\n    risk:", `scopes.support.hours.days[0]: "monday" is not a day; write mon, tue, wed, thu, fri, sat, sun, or mon-fri`},
+	{"    risk:", "    hours: {from: »\"8:00\", to: \"18:00\", zone: UTC}\n    risk:", `scopes.support.hours.from: "8:00" is not a time of day; write "08:00"`},
+	{"    risk:", "    hours: {from: \"08:00\", to: »\"24:01\", zone: UTC}\n    risk:", `scopes.support.hours.to: "24:01" is not a time of day; write "08:00"`},
+	{"    risk:", "    hours: {from: \"08:00\", to: »\"08:00\", zone: UTC}\n    risk:", `scopes.support.hours.to: is the same time as from, which is either never or always; write 00:00 and 24:00 for a whole day`},
+	{"    risk:", "    hours: {from: \"08:00\", to: \"18:00\", zone: »Local}\n    risk:", `scopes.support.hours.zone: "Local" is not in the IANA time zone database; write one such as Europe/Berlin, or UTC`},
+	{"    risk:", "    »hours: {from: \"08:00\", to: \"18:00\"}\n    risk:", `scopes.support.hours.zone: is missing; add the key zone`},
+	{"    risk:", "    deny: [{when: {kinds: [»\"up*\"]}, reason: x}]\n    risk:", `scopes.support.deny[0].when.kinds[0]: * is not a pattern here; write the names out`},
+	{"    risk:", "    deny: [{when: {tools: [»sql]}, reason: x}]\n    risk:", `scopes.support.deny[0].when.tools[0]: "sql" is not one of query, query_write, exec, http`},
+	{"    risk:", "    deny: [{when: {targets: [»oders-db]}, reason: x}]\n    risk:", `scopes.support.deny[0].when.targets[0]: there is no target "oders-db"; did you mean orders-db?`},
+	{"    risk:", "    deny: [{when: {operations: [a], commands: »[b]}, reason: x}]\n    risk:", `scopes.support.deny[0].when.commands: a call is never both a command and an operation of an API, so the rule refuses nothing; write two rules`},
+
 	// Kinds of values.
 	{"count: 1", "count: »one", `scopes.support.approval.count: "one" is not a whole number; write digits without quotes`},
 	{"count: 1", "count: »0", `scopes.support.approval.count: 0 is too small; write 1 to 10`},

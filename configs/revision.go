@@ -18,10 +18,13 @@ func (f *File) Revision() string { return f.revision }
 func (f *File) TargetRevision(name string) string { return f.targets[name] }
 
 // TargetsOf lists the names of the targets that a scope of this file selects, sorted.
-func (f *File) TargetsOf(s *Scope) []string {
+func (f *File) TargetsOf(s *Scope) []string { return f.Selected(&s.Targets) }
+
+// Selected lists the names of the targets of this file that s chooses, sorted.
+func (f *File) Selected(s *Selector) []string {
 	var out []string
 	for name, t := range f.Targets {
-		if s.Targets.selects(name, t) {
+		if s.selects(name, t) {
 			out = append(out, name)
 		}
 	}

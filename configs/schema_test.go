@@ -77,6 +77,8 @@ func (g *generator) value(t reflect.Type, f field) object {
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return text(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)
+	case t == reflect.TypeFor[ClockTime]():
+		return text(`^([01][0-9]|2[0-4]):[0-5][0-9]$`)
 	case t == reflect.TypeFor[Size]():
 		return text(`^[0-9]+(B|KiB|MiB|GiB)$`)
 	case t == reflect.TypeFor[Secret]():

@@ -24,6 +24,8 @@ type Scope struct {
 	// Stdin also accepts standard input for a command.
 	Stdin bool `yaml:"stdin" default:"false"`
 
+	// Hours are when the scope covers calls. Absent: always. Its deny rules hold at all times.
+	Hours *Hours `yaml:"hours"`
 	// Limits of one call.
 	Limits Limits `yaml:"limits"`
 	// Risk is where asking and refusing begin.
@@ -67,10 +69,14 @@ type Selector struct {
 	Labels []string `yaml:"labels"`
 }
 
+// Empty: nothing is chosen, because the key is absent.
+func (s *Selector) Empty() bool { return s.Names == nil && s.Environment == "" && len(s.Labels) == 0 }
+
 // Objects narrows what a scope covers in a database: names as schema.name, "*" for one whole part (schema.* is all of a schema), double
-// quotes around a part that holds a dot.
+// quotes around a part that holds a dot. schema.name.column is one column; a call that touches all columns, or of which it is not known
+// which ones, touches each.
 type Objects struct {
-	// Allow: only these. Absent: all.
+	// Allow: only these. Absent: all. A table is covered by its own name, or by the names of all columns that are touched.
 	Allow []string `yaml:"allow"`
 	// Deny: not these, whatever allow says. A name without a schema is that name in every schema.
 	Deny []string `yaml:"deny"`
@@ -118,12 +124,31 @@ type Deny struct {
 	Reason string `yaml:"reason" check:"required"`
 }
 
-// When is the condition of a deny rule. Refused when it is empty: it would refuse everything.
+// When is the condition of a deny rule: every key that is present has to hold, each for the call as a whole. A call that was not understood
+// may be what the rule is about, so only targets, tools and outside_hours rule it out. Refused when it is empty: it would refuse everything.
 type When struct {
 	// Effects are those of the call; one is enough.
 	Effects []string `yaml:"effects" enum:"read write define admin"`
 	// Objects are what the call touches, written as in objects of the scope; one is enough.
 	Objects []string `yaml:"objects"`
+	// Kinds of statement, command or request, as explain_access and the audit log name them: update, delete, stdin, "graphql mutation".
+	Kinds []string `yaml:"kinds"`
+	// Tools the call is of.
+	Tools []string `yaml:"tools" enum:"query query_write exec http"`
+	// Labels of what the call touches: classes of labelled columns, credential, data-copy. One is enough.
+	Labels []string `yaml:"labels"`
+	// Targets the call goes to, written as in the scope.
+	Targets Selector `yaml:"targets"`
+	// Operations of an HTTP API, written as in the scope; one is enough.
+	Operations []string `yaml:"operations"`
+	// Commands on a host, written as in the scope; one is enough. Not together with operations.
+	Commands []string `yaml:"commands"`
+	// OutsideHours: the call is made at another time than this.
+	OutsideHours *Hours `yaml:"outside_hours"`
+}
+
+func (w *When) empty() bool {
+	return len(w.Effects)+len(w.Objects)+len(w.Kinds)+len(w.Tools)+len(w.Labels)+len(w.Operations)+len(w.Commands) == 0 && w.Targets.Empty() && w.OutsideHours == nil
 }
 
 // BreakGlass marks a scope for emergencies.

@@ -169,7 +169,8 @@ func TestOnlyBlindModulesAreCached(t *testing.T) {
 	later := call(func(in *Input) {
 		in.Call = Call{ID: "other", Tool: in.Call.Tool, Time: in.Call.Time.Add(time.Hour)}
 	})
-	a, b := e.facts(&in, nil), e.facts(&later, nil)
+	matching := e.scopes.matching(in.Principal, in.Target.Name)
+	a, b := e.facts(&in, matching, nil), e.facts(&later, matching, nil)
 	if x, y := inputValue(&a, true), inputValue(&b, true); x.Compare(y) != 0 {
 		t.Errorf("%v\n%v", x, y)
 	}

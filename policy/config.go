@@ -18,9 +18,15 @@ type Config struct {
 	Uncached bool
 	// Narrow lets tools narrow scopes by patterns of their own, by kind of target ("http", "ssh").
 	Narrow map[string]Narrower
+	// Match lets tools match deny rules by patterns of their own, by kind of target.
+	Match map[string]Matcher
 	// Rego is the operator's own rules; nil when there are none.
 	Rego *Rego
 }
+
+// Matcher says whether what a call touches is among r.Operations and r.Commands, where one hit is enough. It must be a pure function, safe
+// for concurrent use, and must not keep or change what it is given.
+type Matcher func(r DenyRule, objects []Object) bool
 
 // Narrower says whether s covers a call on a target of its kind, as far as the tool's own patterns go: Operations, Commands, Headers,
 // CommandText, Stdin. When not, why is the sentence the caller reads. It is asked beside ObjectsAllow and ObjectsDeny, which hold anyway,
@@ -56,6 +62,8 @@ type Scope struct {
 	ObjectsAllow []string
 	ObjectsDeny  []string
 	Deny         []DenyRule
+	// Hours are when the scope covers calls; nil is always. Its deny rules hold at all times.
+	Hours *Hours
 	// These are for the Narrower of a kind of target, which says what they mean and when they are wrong.
 	Operations  []string // http
 	Headers     []string // http
@@ -93,6 +101,15 @@ type DenyRule struct {
 	Effects []string // the call has one of these effects
 	Objects []string // the call touches an object that one of these patterns matches
 	Reason  string   // the sentence the caller reads
+
+	Kinds        []string // the call has one of these kinds: update, delete, stdin, graphql mutation
+	Tools        []string // it is a call of one of these tools
+	Labels       []string // it touches an object with one of these sensitivity labels, letter case aside
+	Targets      []string // it is on one of these targets, by name
+	Nowhere      bool     // Targets were given by what they are, and no target is like that: the rule never holds
+	Operations   []string // http: one of these patterns is of what it requests
+	Commands     []string // ssh: it runs one of these commands
+	OutsideHours *Hours   // it is made at another time
 }
 
 // normalized returns a copy with the defaults filled in, sorted by name, or everything that is wrong with it.
@@ -127,6 +144,16 @@ func (c Config) normalized() (Config, error) {
 		}
 		if len(s.Operations) > 0 && c.Narrow["http"] == nil || len(s.Commands) > 0 && c.Narrow["ssh"] == nil {
 			bad("scope %s: operations or commands are given, and nothing here narrows by them", s.Name) // it would allow all of them
+		}
+		for i, d := range s.Deny {
+			if len(d.Operations) > 0 && c.Match["http"] == nil || len(d.Commands) > 0 && c.Match["ssh"] == nil {
+				bad("scope %s: deny[%d]: operations or commands are given, and nothing here matches them", s.Name, i) // it would refuse nothing
+			}
+			for _, t := range d.Targets {
+				if !known[t] {
+					bad("scope %s: deny[%d]: target %q is not configured", s.Name, i, t)
+				}
+			}
 		}
 		if err := s.normalize(); err != nil {
 			problems = append(problems, err)
@@ -181,6 +208,11 @@ func (s *Scope) normalize() error {
 			bad("approval: assurance %q is not one of chat, web, web_fresh", a.Assurance)
 		}
 	}
+	if s.Hours != nil {
+		if _, err := newWindow(*s.Hours); err != nil {
+			bad("hours: %w", err)
+		}
+	}
 	s.Deny = slices.Clone(s.Deny)
 	for i := range s.Deny {
 		d := &s.Deny[i]
@@ -189,6 +221,14 @@ func (s *Scope) normalize() error {
 		}
 		if d.Reason == "" {
 			d.Reason = "a rule of scope " + s.Name + " forbids it"
+		}
+		if d.OutsideHours != nil {
+			if _, err := newWindow(*d.OutsideHours); err != nil {
+				bad("deny[%d].outside_hours: %w", i, err)
+			}
+		}
+		if len(d.Operations) > 0 && len(d.Commands) > 0 {
+			bad("deny[%d]: operations and commands never hold for one call; write two rules", i)
 		}
 		badEffects(d.Effects, func(e string) { bad("deny[%d]: %q is not one of read, write, define, admin", i, e) })
 	}

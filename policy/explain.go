@@ -48,7 +48,7 @@ func (m Match) Covers() bool { return m.Effect && m.Objects && m.Outside == "" }
 func (e *Engine) Explain(ctx context.Context, in Input) (Explanation, error) {
 	d, err := e.Decide(ctx, in)
 	answer, _ := e.operator.answer(ctx, &in) // when there is none, err says so
-	facts := e.facts(&in, answer.contrib)
+	facts := e.facts(&in, e.scopes.matching(in.Principal, in.Target.Name), answer.contrib)
 	x := Explanation{Input: in, Decision: d, Votes: []Vote{}}
 	for _, v := range answer.votes {
 		x.Votes = append(x.Votes, Vote{v.decision, v.id, v.reason})
@@ -62,8 +62,9 @@ func (e *Engine) Explain(ctx context.Context, in Input) (Explanation, error) {
 		}
 		anyEffect = anyEffect || m.Effect
 		x.Scopes = append(x.Scopes, m)
-		for _, r := range s.rules {
-			x.Guards = append(x.Guards, Guard{"deny:" + r.Name, !facts.clear || r.hits(in.Plan), r.Reason})
+		for j := range s.scope.rules {
+			r := &s.scope.rules[j]
+			x.Guards = append(x.Guards, Guard{"deny:" + r.Name, slices.Contains(s.rules, r) && (!facts.clear || r.hits(&facts)), r.Reason})
 		}
 	}
 	x.Guards = append(x.Guards, facts.understoodGuard(), facts.credentialGuard())

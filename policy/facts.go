@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // callFacts is one call with what Go finds out about it before Rego decides: who and where it is for, whether names are covered, how
 // risky it is. The guards use the same afterwards.
@@ -13,17 +16,38 @@ type callFacts struct {
 	forms  []forms         // of the objects' names; empty until they matter
 }
 
-// forms are the spellings of the patterns that cover a name, and of those that hit it.
-type forms struct{ allow, deny []string }
+// forms are the spellings of the patterns that cover a name, and of those that hit it. Those that hit one of the object's columns are
+// among the latter; those that cover a column are a list for each column.
+type forms struct {
+	allow, deny []string
+	columns     [][]string // none when all columns are touched, or it is not known which
+}
 
 func (c *callFacts) spelled() []forms {
-	if len(c.forms) == 0 {
-		for i := range c.in.Plan.Objects {
-			name := c.in.Plan.Objects[i].Name
-			c.forms = append(c.forms, forms{allowForms(name), denyForms(name)})
+	if len(c.forms) > 0 {
+		return c.forms
+	}
+	columns := slices.ContainsFunc(c.scopes, func(s scopeFacts) bool { return s.columns })
+	for i := range c.in.Plan.Objects {
+		o := &c.in.Plan.Objects[i]
+		f := forms{allow: allowForms(o.Name), deny: denyForms(o.Name)}
+		if columns {
+			f.deny = append(f.deny, denyColumnForms(o)...)
+			for _, column := range o.Columns {
+				f.columns = append(f.columns, allowColumnForms(o.Name, column))
+			}
 		}
+		c.forms = append(c.forms, f)
 	}
 	return c.forms
+}
+
+// covered: the name as a whole, or every column that is touched.
+func (f *forms) covered(allow patterns) bool {
+	if allow.any(f.allow) {
+		return true
+	}
+	return len(f.columns) > 0 && !slices.ContainsFunc(f.columns, func(forms []string) bool { return !allow.any(forms) })
 }
 
 // namesWithin: every object of the call is covered by s, and none is denied.
@@ -32,7 +56,7 @@ func (c *callFacts) namesWithin(s *scope) bool {
 		return true
 	}
 	for _, f := range c.spelled() {
-		if len(s.allow) > 0 && !s.allow.any(f.allow) || s.deny.any(f.deny) {
+		if len(s.allow) > 0 && !f.covered(s.allow) || s.deny.any(f.deny) {
 			return false
 		}
 	}
@@ -42,28 +66,36 @@ func (c *callFacts) namesWithin(s *scope) bool {
 // scopeFacts is one matching scope and the call.
 type scopeFacts struct {
 	*scope
-	names   bool   // its objects cover those of the call
-	outside string // why the Narrower of the target's kind says no; "" when it does not
-	risk    risk   // within the scope's limits
+	names   bool    // its objects cover those of the call
+	outside string  // why the scope's hours or the Narrower of the target's kind say no; "" when they do not
+	risk    risk    // within the scope's limits
+	rules   []*rule // those that may hit: what is compared in Go holds
 }
 
 // covers: everything the call touches is within the scope.
 func (s *scopeFacts) covers() bool { return s.names && s.outside == "" }
 
-// facts looks everything up. It reads nothing of in but what a remembered decision is found by; see cacheKey.
-func (e *Engine) facts(in *Input, extra []*contribution) callFacts {
-	matching := e.scopes.matching(in.Principal, in.Target.Name)
+// facts looks everything up, about the scopes that match. It reads nothing of in but what a remembered decision is found by; see cacheKey.
+func (e *Engine) facts(in *Input, matching []*scope, extra []*contribution) callFacts {
 	c := callFacts{in: in, extra: extra, clear: understood(in.Plan), scopes: make([]scopeFacts, len(matching))}
 	c.risk = e.ratings.rate(in, c.clear, 0, extra...)
-	narrow := e.narrow[e.kinds[in.Target.Name]]
+	narrow, match := e.narrow[e.kinds[in.Target.Name]], e.match[e.kinds[in.Target.Name]]
+	for i, s := range matching {
+		c.scopes[i].scope = s
+	}
 	for i, s := range matching {
 		f := &c.scopes[i]
-		f.scope, f.names, f.risk = s, c.namesWithin(s), c.risk
+		f.names, f.risk = c.namesWithin(s), c.risk
 		if s.Limits.AffectedRows > 0 {
 			f.risk = e.ratings.rate(in, c.clear, s.Limits.AffectedRows, extra...)
 		}
-		if narrow != nil {
+		if f.outside = s.closedAt(in.Call.Time); f.outside == "" && narrow != nil {
 			f.outside = outside(narrow, s.Scope, &in.Plan)
+		}
+		for j := range s.rules {
+			if r := &s.rules[j]; r.applies(&c, match) {
+				f.rules = append(f.rules, r)
+			}
 		}
 	}
 	return c

@@ -88,7 +88,7 @@ func breach(d Decision, c *callFacts, s *scopeFacts) (id, text string) {
 	}
 	for _, m := range c.scopes {
 		for _, r := range m.rules {
-			if !clear || r.hits(in.Plan) {
+			if !clear || r.hits(c) {
 				return "deny:" + r.Name, r.Reason
 			}
 		}
@@ -112,14 +112,18 @@ func credential(in *Input) bool {
 		slices.ContainsFunc(in.Plan.Objects, func(o Object) bool { return slices.ContainsFunc(o.Labels, is) })
 }
 
-// hits: the call has one of the rule's effects, as a whole or in what it does to an object; with objects in the rule, it touches
-// one of those.
-func (r rule) hits(p Plan) bool {
+// hits is coverage.hits of the base module, of a rule that applies: the call has one of the rule's effects, as a whole or in what it does
+// to an object; with objects in the rule, it touches one of those.
+func (r *rule) hits(c *callFacts) bool {
+	p := &c.in.Plan
 	effect := func(e string) bool { return len(r.Effects) == 0 || slices.Contains(r.Effects, e) }
 	if len(r.objects) == 0 {
 		return effect(p.Effect) || slices.ContainsFunc(p.Objects, func(o Object) bool { return effect(o.Access) })
 	}
-	return slices.ContainsFunc(p.Objects, func(o Object) bool {
-		return r.objects.any(denyForms(o.Name)) && (effect(p.Effect) || effect(o.Access))
-	})
+	for i, f := range c.spelled() {
+		if r.objects.any(f.deny) && (effect(p.Effect) || effect(p.Objects[i].Access)) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -18,6 +19,8 @@ type scope struct {
 	groups, subjects, agents, clients map[string]bool
 	claims                            map[string]map[string]bool
 	allow, deny                       patterns // of objects
+	columns                           bool     // allow, deny or a rule names columns
+	window                            *window  // nil: always open
 	rules                             []rule
 	term                              *ast.Term // for Rego
 }
@@ -25,11 +28,13 @@ type scope struct {
 type rule struct {
 	DenyRule
 	objects patterns
+	labels  map[string]bool // in small letters
+	outside *window
 	term    *ast.Term // for Rego
 }
 
 // newIndex takes normalized scopes, sorted by name.
-func newIndex(scopes []Scope) *index {
+func newIndex(scopes []Scope) (*index, error) {
 	ix := &index{byTarget: map[string][]*scope{}}
 	for _, s := range scopes {
 		p := &scope{Scope: s, groups: set(s.Who.Groups), subjects: set(s.Who.Subjects), agents: set(s.Who.Agents), clients: set(s.Who.Clients),
@@ -41,14 +46,42 @@ func newIndex(scopes []Scope) *index {
 			p.claims[name] = set(values)
 		}
 		for _, d := range s.Deny {
-			objects := newDenyPatterns(d.Objects)
-			p.rules = append(p.rules, rule{d, objects, ruleTerm(d, objects)})
+			r, err := newRule(d)
+			if err != nil {
+				return nil, err
+			}
+			p.rules = append(p.rules, r)
+			p.columns = p.columns || slices.ContainsFunc(d.Objects, namesColumn)
+		}
+		p.columns = p.columns || slices.ContainsFunc(s.ObjectsAllow, namesColumn) || slices.ContainsFunc(s.ObjectsDeny, namesColumn)
+		if s.Hours != nil {
+			var err error
+			if p.window, err = newWindow(*s.Hours); err != nil {
+				return nil, err
+			}
 		}
 		for t := range set(s.Targets) {
 			ix.byTarget[t] = append(ix.byTarget[t], p)
 		}
 	}
-	return ix
+	return ix, nil
+}
+
+func newRule(d DenyRule) (r rule, err error) {
+	r = rule{DenyRule: d, objects: newDenyPatterns(d.Objects)}
+	for _, l := range d.Labels {
+		if r.labels == nil {
+			r.labels = map[string]bool{}
+		}
+		r.labels[strings.ToLower(l)] = true
+	}
+	if d.OutsideHours != nil {
+		if r.outside, err = newWindow(*d.OutsideHours); err != nil {
+			return r, err
+		}
+	}
+	r.term = ruleTerm(d, r.objects)
+	return r, nil
 }
 
 // matching lists the scopes for p on target, by name. A target that is not configured has none.

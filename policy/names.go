@@ -17,6 +17,14 @@ import (
 // maxParts bounds what is spelled out; databases have three. A longer name is allowed only by itself or "*".
 const maxParts = 4
 
+// columnParts is how many parts a pattern has, at least, that names a column: schema, table, column.
+const columnParts = 3
+
+// someColumn stands for a column nobody named: of an object that is touched as a whole it may be any.
+const someColumn = "\x00column"
+
+func namesColumn(pattern string) bool { return len(nameParts(pattern)) >= columnParts }
+
 // opaque stands, among the forms of a name with too many parts, for every pattern with a "*".
 const opaque = "?"
 
@@ -34,8 +42,12 @@ func newPatterns(list []string) patterns {
 func newDenyPatterns(list []string) patterns {
 	p := newPatterns(list)
 	for _, s := range list {
-		if slices.Contains(patternParts(s), star) {
+		parts := patternParts(s)
+		if slices.Contains(parts, star) {
 			p[opaque] = true
+		}
+		if len(parts) >= columnParts {
+			p[spell(append(slices.Clone(parts[:len(parts)-1]), someColumn))] = true
 		}
 	}
 	return p
@@ -196,6 +208,32 @@ func denyForms(name string) []string {
 		pattern = pattern[:n]
 	}
 	extend(parts)
+	return forms
+}
+
+// allowColumnForms spells every pattern of a column that covers it.
+func allowColumnForms(object, column string) []string {
+	return slices.DeleteFunc(allowForms(spell(append(nameParts(object), column))), func(f string) bool { return !namesColumn(f) })
+}
+
+// denyColumnForms spells every pattern of a column that hits one of the object's. An object that is touched as a whole is hit by the
+// patterns of all its columns.
+func denyColumnForms(o *Object) (forms []string) {
+	columns := o.Columns
+	if len(columns) == 0 {
+		columns = []string{someColumn}
+	}
+	for _, column := range columns {
+		parts := append(nameParts(o.Name), column)
+		if len(parts) > maxParts {
+			forms = append(forms, opaque)
+		}
+		for _, f := range denyForms(spell(parts)) {
+			if namesColumn(f) {
+				forms = appendNew(forms, f)
+			}
+		}
+	}
 	return forms
 }
 

@@ -21,6 +21,7 @@ type Engine struct {
 	targets  []TargetInfo        // sorted by name
 	kinds    map[string]string   // of targets, by name
 	narrow   map[string]Narrower // by kind
+	match    map[string]Matcher  // by kind
 	ratings  *ratings
 	query    rego.PreparedEvalQuery
 	operator *operator // nil without Rego of the operator's own
@@ -45,7 +46,11 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	e := &Engine{scopes: newIndex(cfg.Scopes), targets: cfg.Targets, kinds: map[string]string{}, narrow: maps.Clone(cfg.Narrow), timeout: cfg.EvalTimeout, blind: modules.blind}
+	scopes, err := newIndex(cfg.Scopes)
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	e := &Engine{scopes: scopes, match: maps.Clone(cfg.Match), targets: cfg.Targets, kinds: map[string]string{}, narrow: maps.Clone(cfg.Narrow), timeout: cfg.EvalTimeout, blind: modules.blind}
 	for _, t := range cfg.Targets {
 		e.kinds[t.Name] = t.Kind
 	}
@@ -93,7 +98,11 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 		return Decision{}, fmt.Errorf("policy: input has version %d, this engine knows 1", in.Version)
 	}
 	var buf [1 << 10]byte
+	matching := e.scopes.matching(in.Principal, in.Target.Name)
 	key := appendKey(buf[:0], &in)
+	if len(key) > 0 && anyTimed(matching) {
+		key = append(key, timedKey(matching, in.Call.Time)...)
+	}
 	pure := e.operator == nil || !e.operator.reads.hidden // all that decides is in the key
 	if d, ok := e.cache.get(key); ok && pure {
 		return d, nil
@@ -108,7 +117,7 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 			return d, nil
 		}
 	}
-	facts := e.facts(&in, answer.contrib)
+	facts := e.facts(&in, matching, answer.contrib)
 	value, err := e.eval(ctx, inputValue(&facts, e.blind))
 	if err != nil {
 		return Decision{}, fmt.Errorf("policy: decide call %s: %w", in.Call.ID, err)

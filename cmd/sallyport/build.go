@@ -163,7 +163,7 @@ func operatorRego(f *configs.File) (*policy.Rego, error) {
 }
 
 func policyConfig(f *configs.File) (policy.Config, error) {
-	cfg := policy.Config{Narrow: narrowers}
+	cfg := policy.Config{Narrow: narrowers, Match: matchers}
 	var err error
 	if cfg.Rego, err = operatorRego(f); err != nil {
 		return cfg, err
@@ -175,22 +175,42 @@ func policyConfig(f *configs.File) (policy.Config, error) {
 		p := policy.Scope{
 			Name: name, Who: policyWho(s.Who),
 			Targets: f.TargetsOf(s), Allow: s.Allow, NotUnderstoodAsk: s.NotUnderstood == "ask",
-			Limits:       policy.Limits{Rows: s.Limits.Rows, Bytes: int(s.Limits.Bytes), TimeMS: int(s.Limits.Time.D() / time.Millisecond), AffectedRows: s.Limits.AffectedRows},
-			Risk:         policy.Thresholds{Ask: s.Risk.Ask, Deny: s.Risk.Deny},
-			ObjectsAllow: s.Objects.Allow, ObjectsDeny: s.Objects.Deny,
+			Limits: policy.Limits{Rows: s.Limits.Rows, Bytes: int(s.Limits.Bytes), TimeMS: int(s.Limits.Time.D() / time.Millisecond), AffectedRows: s.Limits.AffectedRows},
+			Risk:   policy.Thresholds{Ask: s.Risk.Ask, Deny: s.Risk.Deny},
+			Hours:  policyHours(s.Hours), ObjectsAllow: s.Objects.Allow, ObjectsDeny: s.Objects.Deny,
 			Operations: s.Operations, Headers: s.Headers, Commands: s.Commands, CommandText: s.CommandText, Stdin: s.Stdin,
 		}
 		if a := s.Approval; a != nil {
 			p.Approval = &policy.Requirement{From: a.From, Count: a.Count, WithinS: int(a.Within.D() / time.Second), Assurance: a.Assurance}
 		}
 		for _, d := range s.Deny {
-			p.Deny = append(p.Deny, policy.DenyRule{Effects: d.When.Effects, Objects: d.When.Objects, Reason: d.Reason})
+			p.Deny = append(p.Deny, policyDeny(f, &d))
 		}
 		cfg.Scopes = append(cfg.Scopes, p)
 	}
 	slices.SortFunc(cfg.Scopes, func(a, b policy.Scope) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(cfg.Targets, func(a, b policy.TargetInfo) int { return strings.Compare(a.Name, b.Name) })
 	return cfg, nil
+}
+
+func policyDeny(f *configs.File, d *configs.Deny) policy.DenyRule {
+	w := &d.When
+	r := policy.DenyRule{
+		Reason: d.Reason, Effects: w.Effects, Objects: w.Objects, Kinds: w.Kinds, Tools: w.Tools, Labels: w.Labels,
+		Operations: w.Operations, Commands: w.Commands, OutsideHours: policyHours(w.OutsideHours),
+	}
+	if !w.Targets.Empty() {
+		r.Targets = f.Selected(&w.Targets)
+		r.Nowhere = len(r.Targets) == 0
+	}
+	return r
+}
+
+func policyHours(h *configs.Hours) *policy.Hours {
+	if h == nil {
+		return nil
+	}
+	return &policy.Hours{Days: h.Weekdays(), From: int(h.From), To: int(h.To), Zone: h.Zone}
 }
 
 func policyWho(w configs.Who) policy.Who {

@@ -29,10 +29,15 @@ func (s Scope) Covers(commands, kinds []string) (ok bool, why string) {
 		return false, "the call names no command"
 	}
 	for _, c := range commands {
-		covered := func(allowed string) bool { return c == allowed || strings.HasPrefix(c, allowed+" ") }
+		covered := func(allowed string) bool { return Matches(allowed, c) }
 		if !slices.ContainsFunc(s.Commands, covered) {
 			return false, "the scope does not cover the command " + c
 		}
 	}
 	return true, ""
+}
+
+// Matches says whether the name of a command is what a scope or a rule lists: a program, or a program with its subcommand.
+func Matches(listed, command string) bool {
+	return command == listed || strings.HasPrefix(command, listed+" ")
 }

@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
 )
 
 const (
@@ -72,24 +74,31 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// discover finds where the issuer publishes its keys. OpenID Connect Discovery §4; the document must name the issuer
-// exactly as configured.
-func discover(ctx context.Context, client *http.Client, issuerURL string) (jwksURI string, err error) {
+// discover finds where the issuer publishes its keys, and where people log in. OpenID Connect Discovery §4; the document must name the
+// issuer exactly as configured.
+func discover(ctx context.Context, client *http.Client, issuerURL string) (jwksURI string, login oauth2.Endpoint, err error) {
 	p, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuerURL)
 	if err != nil {
-		return "", err
+		return "", login, err
 	}
 	var doc struct {
-		JWKSURI string `json:"jwks_uri"`
+		JWKSURI string   `json:"jwks_uri"`
+		Methods []string `json:"token_endpoint_auth_methods_supported"`
 	}
 	if err := p.Claims(&doc); err != nil {
-		return "", errors.New("jwks_uri is missing")
+		return "", login, errors.New("jwks_uri is missing")
 	}
-	u, err := url.Parse(doc.JWKSURI)
-	if err != nil || !secure(u) {
-		return "", errors.New("jwks_uri is not an https URL (http is accepted on loopback only)")
+	if !secureText(doc.JWKSURI) {
+		return "", login, errors.New("jwks_uri is not an https URL (http is accepted on loopback only)")
 	}
-	return doc.JWKSURI, nil
+	if e := p.Endpoint(); secureText(e.AuthURL) && secureText(e.TokenURL) {
+		login = e
+		login.AuthStyle = oauth2.AuthStyleInHeader // the default of OpenID Connect; trying both would use up the code
+		if slices.Contains(doc.Methods, "client_secret_post") && !slices.Contains(doc.Methods, "client_secret_basic") {
+			login.AuthStyle = oauth2.AuthStyleInParams
+		}
+	}
+	return doc.JWKSURI, login, nil
 }
 
 // fetchKeys reads the issuer's JWK set.
@@ -113,6 +122,11 @@ func fetchKeys(ctx context.Context, client *http.Client, jwksURI string) (*keySe
 		return nil, err
 	}
 	return parseKeys(body)
+}
+
+func secureText(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && secure(u)
 }
 
 // secure reports whether nobody on the way can change what u answers: TLS, or loopback.

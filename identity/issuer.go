@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/oauth2"
 )
 
 const (
@@ -32,6 +34,8 @@ type issuer struct {
 
 	keys    atomic.Pointer[keySet]    // nil before the first good fetch; replaced only by a different set
 	fetched atomic.Pointer[time.Time] // of the last good fetch; set after keys. Its monotonic reading outlives a clock that is set back
+
+	login atomic.Pointer[oauth2.Endpoint] // where people log in; nil before the first discovery, empty where nobody can
 
 	wake chan struct{} // capacity 1; sent to under mu, and only when running was nil
 
@@ -94,11 +98,12 @@ func (i *issuer) end(err error) {
 
 func (i *issuer) fetch(ctx context.Context) error {
 	if i.jwksURI == "" {
-		uri, err := discover(ctx, i.client, i.URL)
+		uri, login, err := discover(ctx, i.client, i.URL)
 		if err != nil {
 			return &fetchError{"discovery document", err}
 		}
 		i.jwksURI = uri
+		i.login.Store(&login)
 	}
 	set, err := fetchKeys(ctx, i.client, i.jwksURI)
 	if err != nil {

@@ -21,6 +21,8 @@ type Surface uint8
 const (
 	MCP Surface = 1 // agents: the MCP endpoint
 	API Surface = 2 // people: the admin API. No delegated tokens, and only with a recent interactive login
+
+	web Surface = 3 // people: the ID token at the end of a login in a browser, see [Verifier.FinishLogin]. Nobody can show one
 )
 
 // Config says whose tokens are believed. The zero value of a duration means its default.
@@ -42,6 +44,7 @@ type Issuer struct {
 	Audience    string        // the aud of tokens for MCP: an exact string, never a pattern
 	APIAudience string        // the aud of tokens for the API; "" means people of this issuer cannot use the API
 	Claims      []string      // top-level claims that go into [Principal.Claims]
+	Web         *WebClient    // with which people log in from a browser; nil means that this issuer's people cannot
 	GroupsClaim string        // top-level claim with the groups, a list of strings or one string; "groups"
 	MaxLifetime time.Duration // exp minus iat may not be larger; 1h
 	HTTPClient  *http.Client  // nil means our own. Timeout, redirects and answer size are bounded either way
@@ -57,7 +60,7 @@ type Verifier struct {
 	apiAudiences []string
 	apiMaxAge    time.Duration
 	now          func() time.Time
-	caches       [API + 1]cache // by surface
+	caches       [API + 1]cache // by surface; ID tokens are used once
 
 	cancel context.CancelFunc // ends the issuers' goroutines
 	done   sync.WaitGroup     // of the issuers' goroutines
@@ -118,6 +121,8 @@ func (v *Verifier) add(cfg Config, closed <-chan struct{}) error {
 			return fmt.Errorf("%s: url is already configured", name)
 		case c.Audience == "":
 			return fmt.Errorf("%s: audience is missing: without it a token for any other service would be accepted", name)
+		case c.Web != nil && (c.Web.ID == "" || c.Web.ID == c.Audience || c.Web.ID == c.APIAudience):
+			return fmt.Errorf("%s: web.client_id is missing or is also an audience: a token of one kind would pass for another", name)
 		case c.MaxLifetime < 0:
 			return fmt.Errorf("%s: max_token_lifetime is negative", name)
 		}
@@ -188,10 +193,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, s Surface) (none veri
 	}
 	// Signature first: nothing a stranger wrote is judged further, and reasons describe tokens the issuer really made.
 	sig := &signature{issuer: iss}
-	config := &oidc.Config{ClientID: iss.Audience, SupportedSigningAlgs: []string{t.alg}, Now: v.now}
-	if s == API {
-		config.ClientID = iss.APIAudience
-	}
+	config := &oidc.Config{ClientID: iss.audience(s), SupportedSigningAlgs: []string{t.alg}, Now: v.now}
 	_, refused := oidc.NewVerifier(iss.URL, sig, config).Verify(ctx, raw)
 	if sig.err != nil {
 		return none, sig.err

@@ -2,7 +2,7 @@
 //
 // It is a small but real OpenID Connect issuer for demonstrations and tests: discovery, a JWK set whose keys rotate, a
 // token endpoint, and a way to mint any token, also ones no honest issuer would sign. Never use it in production: it gives
-// every caller in the process any identity it asks for, keeps keys in memory and knows no people. It listens on loopback
+// every caller in the process any identity it asks for, keeps keys in memory and lets anybody log in as any of its people. It listens on loopback
 // only and refuses any other address.
 package devissuer
 
@@ -22,6 +22,7 @@ type Options struct {
 	Alg      string            // RS256, ES256 or EdDSA; ES256
 	Lifetime time.Duration     // of tokens that do not say; 10m
 	Clients  map[string]Client // by client id: who may use the token endpoint
+	People   map[string]Claims // by sub: who can log in at /authorize, and the further claims of their ID tokens
 	Now      func() time.Time  // nil means time.Now
 }
 
@@ -37,6 +38,8 @@ type Issuer struct {
 	keys    []key             // guarded by mu; the last one signs
 	made    int               // keys ever made, to name them. Guarded by mu
 	clients map[string]Client // guarded by mu
+	people  map[string]Claims // read-only after New
+	codes   map[string]login  // guarded by mu
 	down    bool              // guarded by mu
 	fetches int               // answers to requests for the JWK set, refusals included. Guarded by mu
 }
@@ -70,7 +73,7 @@ func Start(ctx context.Context, o Options) (*Issuer, error) {
 
 // New is an issuer that does not listen: its URL is url, and somebody else serves [Issuer.Handler].
 func New(url string, o Options) (*Issuer, error) {
-	i := &Issuer{url: url, now: o.Now, lifetime: o.Lifetime, clients: map[string]Client{}}
+	i := &Issuer{url: url, now: o.Now, lifetime: o.Lifetime, clients: map[string]Client{}, people: o.People, codes: map[string]login{}}
 	if i.now == nil {
 		i.now = time.Now
 	}

@@ -9,9 +9,11 @@ import (
 	"strings"
 )
 
-// Client may ask the token endpoint for tokens about itself, with the client-credentials grant (RFC 6749 §4.4).
+// Client may ask the token endpoint for tokens about itself, with the client-credentials grant (RFC 6749 §4.4), and let people log in
+// where it has redirect URIs.
 type Client struct {
-	Secret    string   // "" means it cannot
+	Secret    string   // "" means a public client, which gets no tokens about itself
+	Redirects []string // exact URIs people may come back to from /authorize
 	Subject   string   // sub of its tokens; the client id when ""
 	Groups    []string // groups claim
 	Scopes    []string // scope claim
@@ -26,9 +28,7 @@ func (i *Issuer) Handler() http.Handler {
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", i.discovery)
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, i.jwks()) })
 	mux.HandleFunc("POST /token", i.token)
-	mux.HandleFunc("GET /authorize", func(w http.ResponseWriter, r *http.Request) {
-		oauthError(w, http.StatusBadRequest, "unsupported_response_type") // advertised because discovery must; nobody can log in here
-	})
+	mux.HandleFunc("GET /authorize", i.authorize)
 	own, _ := url.Parse(i.url)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
@@ -56,7 +56,7 @@ func (i *Issuer) discovery(w http.ResponseWriter, r *http.Request) {
 		"authorization_endpoint":                i.url + "/authorize",
 		"token_endpoint":                        i.url + "/token",
 		"response_types_supported":              []string{"code"},
-		"grant_types_supported":                 []string{"client_credentials"},
+		"grant_types_supported":                 []string{"client_credentials", "authorization_code"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256", "ES256", "EdDSA"},
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
@@ -81,9 +81,18 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	c, ok := i.clients[id]
 	i.mu.Unlock()
+	code := r.PostForm.Get("grant_type") == "authorization_code"
+	if ok && code && c.Secret == "" && secret == "" {
+		i.exchange(w, r, id)
+		return
+	}
 	if !ok || c.Secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(c.Secret)) != 1 {
 		w.Header().Set("WWW-Authenticate", `Basic realm="devissuer"`)
 		oauthError(w, http.StatusUnauthorized, "invalid_client")
+		return
+	}
+	if code {
+		i.exchange(w, r, id)
 		return
 	}
 	if r.PostForm.Get("grant_type") != "client_credentials" {

@@ -93,6 +93,7 @@ type Vote struct {
 var (
 	ErrNotFound    = errors.New("no such approval request")
 	ErrNotEligible = errors.New("not eligible to answer this request")
+	ErrAssurance   = errors.New("the request asks for a surer proof of who answers")
 	ErrSelf        = errors.New("a requester cannot answer his own request")
 	ErrClosed      = errors.New("the request is no longer open")
 	ErrDigest      = errors.New("the request is not the one that was shown")

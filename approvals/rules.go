@@ -17,9 +17,28 @@ type Voter struct {
 	Name      string
 	Groups    []string
 	Delegated bool // an agent acts: never eligible
+	Assurance Assurance
 }
 
-// Eligible reports whether v may answer req: nil, ErrSelf or ErrNotEligible. There is no role that is exempt.
+// Assurance is how sure it is who answers.
+type Assurance string
+
+// The levels, weakest first. Each covers those before it; what is not one of them covers nothing and is covered by nothing.
+const (
+	Chat     Assurance = "chat"      // a chat account that was linked to the person from both sides
+	Web      Assurance = "web"       // a login at the identity provider some hours ago at most
+	WebFresh Assurance = "web_fresh" // a login minutes ago
+)
+
+var levels = []Assurance{Chat, Web, WebFresh}
+
+// Covers reports whether a answers where need is asked for.
+func (a Assurance) Covers(need Assurance) bool {
+	have, want := slices.Index(levels, a), slices.Index(levels, need)
+	return want >= 0 && have >= want
+}
+
+// Eligible reports whether v may answer req: nil, ErrSelf, ErrNotEligible or ErrAssurance. There is no role that is exempt.
 func Eligible(req Request, v Voter) error {
 	if v.Identity == req.Requester {
 		return ErrSelf
@@ -31,12 +50,13 @@ func Eligible(req Request, v Voter) error {
 	if v.Delegated {
 		return ErrNotEligible
 	}
-	for _, g := range req.From {
-		if slices.Contains(v.Groups, g) {
-			return nil
-		}
+	if !slices.ContainsFunc(req.From, func(g string) bool { return slices.Contains(v.Groups, g) }) {
+		return ErrNotEligible
 	}
-	return ErrNotEligible
+	if !v.Assurance.Covers(Assurance(req.Assurance)) {
+		return ErrAssurance
+	}
+	return nil
 }
 
 // Apply is the rule of one vote: the state of req after it. A single no closes the request; Count distinct humans who said

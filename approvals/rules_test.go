@@ -16,7 +16,7 @@ var (
 func request(count int, votes ...Vote) Request {
 	return Request{
 		State: Pending, Digest: "d", Requester: ann, Agent: "claude", Client: "cli", Chain: []string{"claude", "proxy"},
-		From: []string{"dba", "sre"}, Count: count, Expires: now.Add(time.Minute), Votes: votes,
+		From: []string{"dba", "sre"}, Count: count, Assurance: "chat", Expires: now.Add(time.Minute), Votes: votes,
 	}
 }
 
@@ -39,10 +39,30 @@ func TestWhoMayAnswer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			tt.voter.Assurance = Chat
 			if got := Eligible(request(1), tt.voter); !errors.Is(got, tt.want) {
 				t.Errorf("Eligible = %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestHowSureItIsWhoAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		need string
+		have Assurance
+		want error
+	}{
+		{"chat", Chat, nil}, {"chat", Web, nil}, {"chat", WebFresh, nil},
+		{"web", Chat, ErrAssurance}, {"web", Web, nil}, {"web", WebFresh, nil},
+		{"web_fresh", Chat, ErrAssurance}, {"web_fresh", Web, ErrAssurance}, {"web_fresh", WebFresh, nil},
+		{"chat", "", ErrAssurance}, {"", WebFresh, ErrAssurance}, {"blood", WebFresh, ErrAssurance}, {"chat", "blood", ErrAssurance},
+	} {
+		req := request(1)
+		req.Assurance = tt.need
+		if got := Eligible(req, Voter{Identity: bob, Groups: []string{"dba"}, Assurance: tt.have}); !errors.Is(got, tt.want) {
+			t.Errorf("%q where %q is asked for: %v, want %v", tt.have, tt.need, got, tt.want)
+		}
 	}
 }
 

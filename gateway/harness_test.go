@@ -194,7 +194,7 @@ func who(subject string, groups ...string) *identity.Principal {
 }
 
 func voter(subject string, groups ...string) approvals.Voter {
-	return approvals.Voter{Identity: approvals.Identity{Issuer: "https://idp.test", Subject: subject}, Name: subject, Groups: groups}
+	return approvals.Voter{Identity: approvals.Identity{Issuer: "https://idp.test", Subject: subject}, Name: subject, Groups: groups, Assurance: approvals.Chat}
 }
 
 // call makes one call and returns its envelope.

@@ -56,6 +56,7 @@ type Server struct {
 // person is a verified caller and what he may do.
 type person struct {
 	*identity.Principal
+	roles                       Roles
 	approver, operator, auditor bool
 }
 
@@ -120,10 +121,10 @@ func (s *Server) who(r *http.Request) (*person, error) {
 	}
 	roles := s.Roles()
 	return &person{
-		Principal: principal,
-		approver:  principal.InGroup(roles.Approver...),
-		operator:  principal.InGroup(roles.Operator...),
-		auditor:   principal.InGroup(roles.Auditor...),
+		Principal: principal, roles: roles,
+		approver: principal.InGroup(roles.Approver...),
+		operator: principal.InGroup(roles.Operator...),
+		auditor:  principal.InGroup(roles.Auditor...),
 	}, nil
 }
 
@@ -162,6 +163,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, p = http.StatusNotFound, Problem{"not_found", err.Error(), "sallyport approvals list shows the open ones"}
 	case errors.Is(err, approvals.ErrSelf), errors.Is(err, approvals.ErrNotEligible):
 		status, p = http.StatusForbidden, Problem{"not_eligible", err.Error(), "somebody else from the groups the request names has to answer"}
+	case errors.Is(err, approvals.ErrAssurance):
+		status, p = http.StatusForbidden, Problem{"assurance", err.Error(), "log in again and answer within five minutes, here with the new token or on the approvals page"}
 	case errors.Is(err, approvals.ErrStale), errors.Is(err, approvals.ErrDigest):
 		status, p = http.StatusConflict, Problem{"stale", err.Error(), "show the request again and decide on what it says now"}
 	case errors.Is(err, errExpired):
@@ -182,13 +185,21 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	enc.Encode(v) // a client that is gone cannot be told
 }
 
-// sees reports whether p may see req at all: those who watch see all, an approver sees what he may be asked.
-func (p *person) sees(req approvals.Request) bool {
-	return p.operator || p.auditor || slices.ContainsFunc(req.From, func(g string) bool { return p.InGroup(g) })
+// sees reports whether p may see req at all: see [Roles.Sees].
+func (p *person) sees(req approvals.Request) bool { return p.roles.Sees(p.Principal, req) }
+
+// Sees reports whether a person may see a request at all: those who watch see all, an approver sees what he may be asked.
+func (r Roles) Sees(p *identity.Principal, req approvals.Request) bool {
+	return p.InGroup(r.Operator...) || p.InGroup(r.Auditor...) || slices.ContainsFunc(req.From, func(g string) bool { return p.InGroup(g) })
 }
 
-func (p *person) voter() approvals.Voter {
-	return approvals.Voter{Identity: approvals.Identity{Issuer: p.Issuer, Subject: p.Subject}, Name: p.Name, Groups: p.Groups, Delegated: p.Delegated}
+func (p *person) voter(now time.Time) approvals.Voter {
+	v := approvals.Voter{Identity: approvals.Identity{Issuer: p.Issuer, Subject: p.Subject}, Name: p.Name, Groups: p.Groups, Delegated: p.Delegated,
+		Assurance: approvals.Web} // the token is of a recent login, or it would not have been taken
+	if now.Sub(p.AuthTime) < identity.FreshFor {
+		v.Assurance = approvals.WebFresh
+	}
+	return v
 }
 
 // auditRead records that the log was read: what was asked for, by whom.

@@ -124,7 +124,7 @@ func (s *Server) vote(w http.ResponseWriter, r *http.Request, p *person) error {
 	}
 	// The session's client says how the person came in; what counts is who he is.
 	expires := req.Expires
-	req, err = s.Gateway.Vote(r.Context(), req.ID, gateway.Answer{Voter: p.voter(), Digest: b.Digest, Yes: *b.Yes, Reason: b.Reason, Via: "cli"})
+	req, err = s.Gateway.Vote(r.Context(), req.ID, gateway.Answer{Voter: p.voter(s.Gateway.Now()), Digest: b.Digest, Yes: *b.Yes, Reason: b.Reason, Via: "cli"})
 	if errors.Is(err, approvals.ErrClosed) && !s.Gateway.Now().Before(expires) {
 		return errExpired
 	}

@@ -67,7 +67,7 @@ func TestWhatHasNotLandedIsNamed(t *testing.T) {
 	}
 	want := []string{
 		"state", "approvals.slack", "audit", "targets.orders-db.postgres.introspect", "targets.orders-db.mode", "targets.web-1.ssh.key",
-		"scopes.on-call.approval.assurance", "scopes.on-call.break_glass",
+		"scopes.on-call.break_glass",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -119,6 +119,8 @@ type Issuer struct {
 	// APIAudience is the aud claim of people's tokens (approvers, operators, auditors): usually public_url + "/api". Absent: this
 	// issuer vouches for no people. It must differ from every audience: an agent's token must never open the admin API.
 	APIAudience string `yaml:"api_audience"`
+	// Web lets people of this issuer answer requests in a browser, at public_url + "/approvals". Absent: they cannot.
+	Web *WebClient `yaml:"web"`
 	// Groups is the name of the claim that lists the groups of the subject.
 	Groups string `yaml:"groups" default:"groups"`
 	// Claims are the names of further claims that scopes may ask for: a string, true or false, a number, or a list of strings. What
@@ -126,6 +128,17 @@ type Issuer struct {
 	Claims []string `yaml:"claims"`
 	// MaxTokenLifetime refuses tokens that were issued to live longer.
 	MaxTokenLifetime Duration `yaml:"max_token_lifetime" default:"1h" min:"1s" max:"24h"`
+}
+
+// WebClient is the gateway as an OAuth client of an issuer: authorization code with PKCE. Its redirect URI is public_url +
+// "/approvals/callback". The issuer has to send auth_time and the groups in its ID tokens.
+type WebClient struct {
+	// ClientID at the issuer. It must differ from every audience.
+	ClientID string `yaml:"client_id" check:"required"`
+	// ClientSecret of a confidential client. Absent: a public client.
+	ClientSecret Secret `yaml:"client_secret"`
+	// Scopes are asked for beside openid. Absent: profile and email. Some issuers want one more before they tell the groups.
+	Scopes []string `yaml:"scopes"`
 }
 
 // OAuthScopes are OAuth scopes, which a token carries; they have nothing to do with the scopes of this file.

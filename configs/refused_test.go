@@ -60,7 +60,7 @@ var refused = []struct{ old, new, want string }{
 	{"state:", "approvals:\n  »slack: {channel: C1}\nstate:", `approvals.slack: is not supported yet; remove it`},
 	{"    environment: production\n", "    environment: production\n    mode: »jit\n", `targets.orders-db.mode: "jit" is not supported yet; write static`},
 	{"user: sallyport", "user: sallyport, »introspect: {user: a}", `targets.orders-db.postgres.introspect: is not supported yet; remove it`},
-	{"count: 1,", "assurance: »web,", `scopes.support.approval.assurance: "web" is not supported yet; write chat`},
+	{"count: 1,", "assurance: »sms,", `scopes.support.approval.assurance: "sms" is not one of chat, web, web_fresh`},
 	{"    who: {groups: [support]}\n", "", `scopes.support.who: is missing; add the key who`},
 	{"state: /var/lib/sallyport\n", "", `state: is missing; add the key state`},
 

@@ -111,9 +111,10 @@ type Approval struct {
 	Count int `yaml:"count" default:"1" min:"1" max:"10"`
 	// Within is how long a request stays open.
 	Within Duration `yaml:"within" default:"30m" min:"1s" max:"168h"`
-	// Assurance is how sure we are who answered: chat is a linked chat account or the command line with a recent login. A login
-	// in the browser (web, web_fresh) is not supported yet.
-	Assurance string `yaml:"assurance" default:"chat" enum:"chat" later:"web web_fresh"`
+	// Assurance is how sure it has to be who says yes: chat is a chat account that was linked from both sides; web a login at the
+	// identity provider of the last hours, on the approvals page or the command line; web_fresh one of the last five minutes. A no needs
+	// chat only.
+	Assurance string `yaml:"assurance" default:"chat" enum:"chat web web_fresh"`
 }
 
 // Deny is one rule that refuses.

@@ -9,6 +9,8 @@
 package store
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"context"
 	"database/sql"
 	"errors"
@@ -175,6 +177,11 @@ func (s *Store) Writable() error {
 	default:
 		return s.writer.health.err()
 	}
+}
+
+// DeriveKey is a key of 32 bytes for one purpose, the same for everybody who has the state's master key.
+func (s *Store) DeriveKey(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, s.keys.master[:], nil, "sallyport "+purpose, 32)
 }
 
 // MaskingKey is the key of pseudonyms: 32 bytes, the same as long as the state lives.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/approvals"
+	"sallyport/approvals/web"
 	"sallyport/configs"
 	"sallyport/gateway"
 	"sallyport/gateway/mcpserver"
@@ -40,9 +42,40 @@ func newLogger(f *configs.File, w io.Writer) *slog.Logger {
 func newVerifier(ctx context.Context, f *configs.File, log *slog.Logger) (*identity.Verifier, error) {
 	var issuers []identity.Issuer
 	for _, i := range f.Identity.Issuers {
-		issuers = append(issuers, identity.Issuer{URL: i.URL, Audience: i.Audience, APIAudience: i.APIAudience, GroupsClaim: i.Groups, Claims: i.Claims, MaxLifetime: i.MaxTokenLifetime.D()})
+		issuers = append(issuers, identity.Issuer{URL: i.URL, Audience: i.Audience, APIAudience: i.APIAudience, GroupsClaim: i.Groups, Claims: i.Claims,
+			MaxLifetime: i.MaxTokenLifetime.D(), Web: webClient(i.Web)})
 	}
 	return identity.New(ctx, identity.Config{Issuers: issuers, Now: time.Now, Log: log})
+}
+
+func webClient(c *configs.WebClient) *identity.WebClient {
+	if c == nil {
+		return nil
+	}
+	w := &identity.WebClient{ID: c.ClientID, Scopes: c.Scopes}
+	if !c.ClientSecret.IsZero() {
+		w.Secret = func(ctx context.Context) (string, error) {
+			v, err := c.ClientSecret.Resolve(ctx)
+			return v.Reveal(), err
+		}
+	}
+	return w
+}
+
+// newPages are the pages on which people answer in a browser.
+func (s *server) newPages() (*web.Server, error) {
+	secret, err := s.store.DeriveKey("approvals pages")
+	if err != nil {
+		return nil, err
+	}
+	return web.New(web.Config{
+		PublicURL: s.file.PublicURL, Logins: s.verifier, Requests: s.store, Secret: secret, Now: time.Now, Log: s.log,
+		Sees:    func(p *identity.Principal, req approvals.Request) bool { return s.current.roles().Sees(p, req) },
+		Answers: func(p *identity.Principal) bool { return p.InGroup(s.current.roles().Approver...) },
+		Vote: func(ctx context.Context, id string, v approvals.Voter, digest string, yes bool, reason string) (approvals.Request, error) {
+			return s.gateway.Vote(ctx, id, gateway.Answer{Voter: v, Digest: digest, Yes: yes, Reason: reason, Via: "web"})
+		},
+	})
 }
 
 // buildWorld constructs everything a reload replaces, or nothing: on error what was opened is closed again.

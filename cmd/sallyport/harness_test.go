@@ -67,6 +67,7 @@ identity:
     - url: {{.Issuer}}
       audience: http://{{.Address}}/mcp
       api_audience: http://{{.Address}}/api
+      web: {client_id: pages}
 roles:
   approver: {groups: [dba]}
   operator: {groups: [platform]}
@@ -138,7 +139,7 @@ func newWorld(t *testing.T, hold string) *world {
 	cluster.Unlock()
 	w.loadShop()
 	var err error
-	if w.issuer, err = devissuer.Start(t.Context(), devissuer.Options{}); err != nil {
+	if w.issuer, err = devissuer.Start(t.Context(), devissuer.Options{People: map[string]devissuer.Claims{"bob": {"groups": []string{"dba"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.issuer.Close() })
@@ -150,6 +151,7 @@ func newWorld(t *testing.T, hold string) *world {
 		t.Fatal(err)
 	}
 	w.url = "http://" + address
+	w.issuer.Register("pages", devissuer.Client{Redirects: []string{w.url + "/approvals/callback"}})
 	secret := w.file("password", w.password)
 	var yaml strings.Builder
 	if err := template.Must(template.New("").Parse(worldYAML)).Execute(&yaml, map[string]string{

@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"policy":               nil,
 	"approvals":            nil,
 	"approvals/slack":      {"approvals"},
+	"approvals/web":        {"approvals", "identity"},
 	"masking":              nil,
 	"audit":                nil,
 	"store":                {"approvals", "audit"},
@@ -66,8 +67,8 @@ var owners = map[string][]string{
 	"github.com/spf13/pflag":                     {"cmd/sallyport"},
 	"github.com/vektah/gqlparser/v2":             {"tools/http"},
 	"golang.org/x/crypto":                        {"tools/exec", "tools/exec/sshserver", "bench"},
-	"golang.org/x/mod":                           {"audit", "store"}, // store keeps the hashes that audit computes
-	"golang.org/x/oauth2":                        {"tools/http", "identity"}, // the gateway's own credentials, people's logins
+	"golang.org/x/mod":                           {"audit", "store"},                         // store keeps the hashes that audit computes
+	"golang.org/x/oauth2":                        {"tools/http", "identity"},                 // the gateway's own credentials, people's logins
 	"golang.org/x/sys":                           {"store", "tools/query/sqlparse", "bench"}, // limits of processes and of files
 	"golang.org/x/term":                          {"cmd/sallyport"},
 	"golang.org/x/text":                          {"masking", "tools/http"}, // normal forms of Unicode

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/approvals/web"
 	"sallyport/audit"
 	"sallyport/configs"
 	"sallyport/gateway"
@@ -66,6 +67,7 @@ type server struct {
 	verifier *identity.Verifier
 	gateway  *gateway.Gateway
 	mcp      *mcpserver.Server
+	pages    *web.Server
 	listener net.Listener
 	metrics  net.Listener // nil when not configured
 	current  *current
@@ -120,6 +122,9 @@ func (s *server) open(ctx context.Context, undo func(func())) (err error) {
 	if s.mcp, err = s.newMCP(f); err != nil {
 		return err
 	}
+	if s.pages, err = s.newPages(); err != nil {
+		return err
+	}
 	if err = s.recordConfig(ctx, "gateway started", f); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
@@ -145,6 +150,8 @@ func (s *server) run(ctx context.Context) error {
 			return s.verifier.Verify(ctx, token, identity.API)
 		},
 	}))
+	mux.Handle(web.Path, s.pages)
+	mux.Handle(web.Path+"/", s.pages)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 

@@ -87,7 +87,7 @@ func (r *rig) ask(policyRevision, maskingRevision string) {
 	now := time.Now()
 	req := approvals.Request{ID: "req-1", Code: "K7QM-2X9D", CallID: "call-1", AttachKey: "key", State: approvals.Pending, Tool: "query_write", Target: "db",
 		Requester: approvals.Identity{Issuer: r.issuer.URL(), Subject: "ann"}, Agent: "claude", Client: "cli", Summary: "updates public.orders",
-		Text: "update orders set x = 'PLANTED'", From: []string{"dba"}, Count: 1, Created: now, Expires: now.Add(time.Hour),
+		Text: "update orders set x = 'PLANTED'", From: []string{"dba"}, Assurance: "chat", Count: 1, Created: now, Expires: now.Add(time.Hour),
 		Revision: approvals.Revisions{Policy: policyRevision, Target: "1", Masking: maskingRevision}}
 	req.Sign()
 	rec := audit.Record{Entry: audit.Entry{Kind: audit.KindRequest, Call: "call-1"}, Body: &audit.Body{Text: req.Text}}

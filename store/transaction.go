@@ -109,6 +109,9 @@ func (t *transaction) appendOne(r *sealed) error {
 		_, err := t.intent.Exec(e.Call, e.Seq)
 		return err
 	case audit.KindOutcome:
+		if e.Approval != nil {
+			t.touched = append(t.touched, e.Approval.ID)
+		}
 		_, err := t.settle.Exec(e.Call)
 		return err
 	}

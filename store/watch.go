@@ -15,7 +15,7 @@ type watch struct {
 }
 
 // Watch returns a channel that is closed at the next change of a request: a vote, or a move to another state. Begin to watch, then read
-// the request, then wait: a change in between is not missed. stop must be called.
+// the request, then wait: a change in between is not missed. stop must be called. The id "" is any request.
 func (s *Store) Watch(id string) (changed <-chan struct{}, stop func()) {
 	ws := s.watches
 	ws.mu.Lock()
@@ -42,7 +42,7 @@ func (ws *watches) changed(ids []string) {
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for _, id := range ids {
+	for _, id := range append(ids, "") {
 		if w, ok := ws.of[id]; ok {
 			close(w.changed)
 			delete(ws.of, id)

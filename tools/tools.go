@@ -50,8 +50,15 @@ type Facts struct {
 	Text        string    // exact text for the approver and the sealed record: statement and parameters
 	Values      []string  // of a change: the text values it would send (parameters, literals, strings of a body), to find placeholders in
 	Revision    string    // changes when the target's definition in the configuration does
+	Mode        string    // how it was understood, where there is more than one way: ModeServer, ModeTree; "" otherwise
 	Inspected   any       // the tool's own findings, needed again by Run
 }
+
+// Modes of understanding a statement.
+const (
+	ModeServer = "server" // the target said which objects the names mean, and each was judged
+	ModeTree   = "tree"   // the parser and the target's catalog, by names: what a name may mean besides is not understood
+)
 
 // Understood reports whether nothing in the call was left unclassified.
 func (f *Facts) Understood() bool { return len(f.Unknown) == 0 && f.Effect != Unknown }

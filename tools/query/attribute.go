@@ -8,11 +8,14 @@ import (
 )
 
 // This file decides whether x.f is a column. PostgreSQL takes it for the call f(x), with the whole row as the argument, when x has
-// no column f; where f is a type, for a conversion to it. Such calls are never understood, not even of built-in functions:
-// c.to_json is every column of c.
+// no column f; where f is a type, for a conversion to it. By its names alone such a call is never understood, not even of a
+// built-in function: c.to_json is every column of c. What (x).f is can be told by nobody but the server.
 
-// columns checks each reference that has a qualifier.
+// columns checks each reference that has a qualifier, and each attribute of a value.
 func (in *inspection) columns() error {
+	for _, a := range in.st.Attributes {
+		in.attribute("(...)", a.What, a.Position)
+	}
 	for _, ref := range in.st.Columns {
 		if ref.Star || len(ref.Names) < 2 {
 			continue // a column, or a row: never a call
@@ -21,13 +24,38 @@ func (in *inspection) columns() error {
 		switch {
 		case in.isColumn(ref):
 		case in.callable(name):
-			in.unclear("attribute notation ."+name+", which may call a function", ref.Position)
+			in.attribute("", name, ref.Position)
 		case !in.named(name):
 			return in.cat.undefinedColumn(ref, in.qualifier(ref))
 		}
 		// What is left names a column of a sub-query or CTE, or nothing: no function could be meant.
 	}
 	return nil
+}
+
+// attribute notes a use of x.name that may be a call. A conversion to a type that runs code is not asked about: the server would
+// convert a literal while it parses.
+func (in *inspection) attribute(x, name string, position int) {
+	what := "attribute notation " + x + "." + name + ", which may call a function"
+	if in.cat.converts(name) {
+		in.unclear(what, position)
+		return
+	}
+	in.doubt(what, position)
+}
+
+// converts reports whether a type of this name, in any schema, runs code when a value of it is made.
+func (c *catalog) converts(name string) bool {
+	return name == "xml" || slices.ContainsFunc(c.typeNames[name], func(t *pgType) bool { return c.typeRuns(t, isCast) != "" })
+}
+
+// calledWithRow reports whether a reference may be a call with the whole row of r: x.f where r is x and has no column f.
+func (in *inspection) calledWithRow(ref sqlparse.ColumnRef, r *resolved) bool {
+	if ref.Star || len(ref.Names) < 2 {
+		return false
+	}
+	name := ref.Names[len(ref.Names)-1]
+	return !r.has(name) && in.callable(name) && slices.Contains(in.qualifier(ref), r) && !in.isColumn(ref)
 }
 
 // isColumn reports whether a reference with a qualifier is certain to be a column: whatever has the qualifier's name, anywhere in

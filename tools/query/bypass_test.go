@@ -94,8 +94,28 @@ func openShadows(t *testing.T) *fixture {
 	return open(t, script)
 }
 
+// provenReads are those of the statements below that names leave open and the server says are harmless.
+var provenReads = []string{
+	"SELECT lower('x')", "SELECT '(x)'::own", "SELECT o FROM owns", // of what a user's function or cast could have taken, nothing is
+	"SELECT x.row_to_json AS row_to_json FROM (SELECT id FROM staff) x", "SELECT c.to_json AS to_json FROM (VALUES (1)) c(a)", "SELECT x.age FROM current_date x",
+	"INSERT INTO owns VALUES (1, '(x)')",
+}
+
+// bothWays runs a test where the server is asked and where only names are known. proven says that the statement may run.
+func bothWays(t *testing.T, open func(t *testing.T) *fixture, test func(t *testing.T, f *fixture, proven func(sql string) bool)) {
+	t.Run("server", func(t *testing.T) {
+		test(t, open(t), func(sql string) bool { return slices.Contains(provenReads, sql) })
+	})
+	t.Run("names", func(t *testing.T) {
+		test(t, namesOnly(open(t)), func(string) bool { return false })
+	})
+}
+
 func TestReadsThatRunOtherCodeAreNotUnderstood(t *testing.T) {
-	f := openShadows(t)
+	bothWays(t, openShadows, testReadsThatRunOtherCode)
+}
+
+func testReadsThatRunOtherCode(t *testing.T, f *fixture, proven func(sql string) bool) {
 	for _, sql := range []string{
 		// calls, in every form
 		"SELECT log_it('x')", "SELECT public.log_it('x')", `SELECT "log_it"('x')`, `SELECT U&"\006Cog_it"('x')`, "SELECT upper(log_it(tier)) FROM users",
@@ -134,7 +154,9 @@ func TestReadsThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 	} {
 		out, err := f.read(sql)
 		var unclear *tools.NotUnderstoodError
-		if err == nil {
+		if err == nil && proven(sql) {
+			continue
+		} else if err == nil {
 			t.Errorf("ran: %s\n\t%s", sql, out.Data)
 		} else if !errors.As(err, &unclear) {
 			t.Errorf("%s: %v (%T), want not understood", sql, err, err)
@@ -188,7 +210,10 @@ func TestCatalogsAreLabelled(t *testing.T) {
 }
 
 func TestWritesThatRunOtherCodeAreNotUnderstood(t *testing.T) {
-	f := openShadows(t)
+	bothWays(t, openShadows, testWritesThatRunOtherCode)
+}
+
+func testWritesThatRunOtherCode(t *testing.T, f *fixture, proven func(sql string) bool) {
 	for _, sql := range []string{
 		"INSERT INTO ruled VALUES (1)", "INSERT INTO trigged VALUES (1)", "INSERT INTO defaulted(id) VALUES (1)", "INSERT INTO generated(id) VALUES (1)",
 		"INSERT INTO checks VALUES (1)", "INSERT INTO keyed VALUES (1)", "INSERT INTO keyed_1 VALUES (1)", "INSERT INTO classed VALUES (1)", "INSERT INTO classed_parts VALUES (1)", "INSERT INTO starts(id) VALUES (1)", "UPDATE guarded_by_view SET id = 1 WHERE id = 2", "INSERT INTO domained VALUES (1, 'x')", "DELETE FROM parent WHERE id = 1", "DELETE FROM trigged WHERE id = 1", "INSERT INTO guarded VALUES (1, 'a')", "UPDATE guarded SET owner = 'a' WHERE id = 1",
@@ -200,7 +225,7 @@ func TestWritesThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 	} {
 		_, err := f.write(sql)
 		var unclear *tools.NotUnderstoodError
-		if !errors.As(err, &unclear) {
+		if !errors.As(err, &unclear) && !(err == nil && proven(sql)) {
 			t.Errorf("%s: %v (%T), want not understood", sql, err, err)
 		}
 	}
@@ -417,10 +442,13 @@ func openAttributes(t *testing.T) *fixture {
 	return open(t, attributes, labelsOf(map[string]Label{"staff.ssn": {Class: "us_ssn", Method: "redact"}}))
 }
 
-// TestAttributeNotationIsNeverUnderstood: x.f is the call f(x) where x has no column f, also for functions that may be called
+// TestAttributeNotationIsNotUnderstood: x.f is the call f(x) where x has no column f, also for functions that may be called
 // otherwise.
-func TestAttributeNotationIsNeverUnderstood(t *testing.T) {
-	f := openAttributes(t)
+func TestAttributeNotationIsNotUnderstood(t *testing.T) {
+	bothWays(t, openAttributes, testAttributeNotation)
+}
+
+func testAttributeNotation(t *testing.T, f *fixture, proven func(sql string) bool) {
 	statements := []string{
 		"SELECT s.to_json AS to_json FROM staff s", "SELECT s.row_to_json, now() FROM staff s", "SELECT staff.row_to_json FROM staff, generate_series(1, 1) g", "SELECT s.to_jsonb AS to_jsonb FROM staff s",
 		"SELECT id FROM staff s ORDER BY s.to_jsonb -> 'ssn', now()", "SELECT id, s.to_jsonb ->> 'ssn' AS to_jsonb FROM staff s", "SELECT id FROM staff s WHERE s.to_jsonb ->> 'ssn' LIKE '9%' AND now() IS NOT NULL",
@@ -448,8 +476,9 @@ func TestAttributeNotationIsNeverUnderstood(t *testing.T) {
 		statements = append(statements, fmt.Sprintf("SELECT s.%s AS %[1]s FROM staff s", name), fmt.Sprintf("SELECT s.%s FROM staff s, now()", name))
 	}
 	for _, sql := range statements {
-		out, err := f.read(sql)
-		refusedBefore(t, sql, out, err)
+		if out, err := f.read(sql); err != nil || !proven(sql) {
+			refusedBefore(t, sql, out, err)
+		}
 	}
 	for _, sql := range []string{"UPDATE staff s SET name = name WHERE id = 1 RETURNING s.to_jsonb AS to_jsonb", "UPDATE staff s SET name = s.to_jsonb ->> 'ssn' WHERE id = 1 AND now() > '2000-01-01' RETURNING name",
 		"UPDATE plain SET born = born WHERE id = 1 RETURNING plain.age AS age", "DELETE FROM staff s WHERE s.concat LIKE '%9%' AND now() IS NOT NULL",

@@ -28,6 +28,8 @@ type catalog struct {
 	operatorByOID map[uint32]*operator
 	// built-in functions that built-in operators and conversions stand for
 	implementations map[uint32]bool
+	// of users' aggregates: the functions they are made of
+	aggregates map[uint32][]uint32
 
 	labels map[uint32]map[int16]labelled // relation -> column number -> label; with everything derived from it
 	taints map[uint32]labelled           // views that show a labelled column, and one of them
@@ -129,13 +131,17 @@ type function struct {
 	volatile  bool
 	native    bool // in C or one of the server's own: only a superuser can make it
 	extension string
+	listed    bool // by the operator, as one that statements may call
 }
 
 // builtin reports whether the function came with the server.
 func (f *function) builtin() bool { return f.oid < firstUserOID && f.schema.name == "pg_catalog" }
 
-// trusted reports whether a user's function may be treated like a built-in one: see knownExtensions.
-func (f *function) trusted() bool { return f.native && !f.volatile && knownExtensions[f.extension] }
+// trusted reports whether a user's function may be treated like a built-in one: the operator says so, or see
+// knownExtensions.
+func (f *function) trusted() bool {
+	return f.listed || f.native && !f.volatile && knownExtensions[f.extension]
+}
 
 type operator struct {
 	oid         uint32

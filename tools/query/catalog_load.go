@@ -32,7 +32,7 @@ func loadCatalog(ctx context.Context, conn *pgconn.PgConn, path []string, labels
 		path:    path,
 		schemas: map[uint32]*schema{}, byName: map[string]*schema{}, relations: map[uint32]*relation{}, types: map[uint32]*pgType{},
 		typeNames: map[string][]*pgType{}, functions: map[string][]*function{}, operators: map[string][]*operator{},
-		functionByOID: map[uint32]*function{}, operatorByOID: map[uint32]*operator{}, implementations: map[uint32]bool{},
+		functionByOID: map[uint32]*function{}, operatorByOID: map[uint32]*operator{}, implementations: map[uint32]bool{}, aggregates: map[uint32][]uint32{},
 	}}
 	l.each("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", nil)
 	// While the catalog is read, nothing of a user's schemas can be found by an unqualified name.
@@ -125,6 +125,7 @@ func (l *loader) code() {
 		c.functions[f.name] = append(c.functions[f.name], f)
 		c.functionByOID[f.oid] = f
 	})
+	l.each(sqlAggregates, func(v []string) { c.aggregates[oid(v[0])] = oids(v[1]) })
 	l.each(sqlOperators, func(v []string) {
 		s := c.schemas[oid(v[1])]
 		if s == nil {

@@ -49,6 +49,12 @@ const (
 			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'), '')
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang ORDER BY p.oid`
 
+	// What users' aggregates are made of; the operator is the one that MIN and MAX of an index take.
+	sqlAggregates = `SELECT a.aggfnoid::oid, pg_catalog.concat_ws(' ', a.aggtransfn::oid, nullif(a.aggfinalfn::oid, 0), nullif(a.aggcombinefn::oid, 0),
+		nullif(a.aggserialfn::oid, 0), nullif(a.aggdeserialfn::oid, 0), nullif(a.aggmtransfn::oid, 0), nullif(a.aggminvtransfn::oid, 0),
+		nullif(a.aggmfinalfn::oid, 0), (SELECT o.oprcode::oid FROM pg_catalog.pg_operator o WHERE o.oid = a.aggsortop))
+		FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid::oid >= 16384 ORDER BY 1`
+
 	sqlOperators = `SELECT oid, oprnamespace, oprname, oprleft, oprright, oprcode::oid FROM pg_catalog.pg_operator ORDER BY oid`
 
 	sqlCasts = `SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast WHERE castfunc <> 0 ORDER BY oid`

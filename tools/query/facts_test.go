@@ -55,7 +55,7 @@ func TestFacts(t *testing.T) {
 		if got.Text != c.sql || got.Inspected == nil || got.Understood() == (got.Fingerprint == "") {
 			t.Errorf("%s: %+v", c.sql, got)
 		}
-		got.Text, got.Inspected, got.Fingerprint, c.want.Revision = "", nil, "", "r1"
+		got.Text, got.Inspected, got.Fingerprint, got.Mode, c.want.Revision = "", nil, "", "", "r1"
 		if diff := cmp.Diff(&c.want, got); diff != "" {
 			t.Errorf("%s:\n%s", c.sql, diff)
 		}

@@ -18,6 +18,13 @@ type finding struct {
 	names  []string // the relations as the statement names them, quoted; for the guard
 	stamps []string // what the guard answers for each while nothing has changed
 	masked int      // labelled columns that are selected by name; a star's are not counted
+
+	// For the server's answer (oracle.go): what the statement is when nothing of it is unclear, whether names are all that is
+	// unclear, and the relations it names.
+	effect      tools.Effect
+	fingerprint string
+	open        bool
+	relations   []uint32
 }
 
 // inspected is Facts.Inspected.
@@ -63,6 +70,7 @@ type inspection struct {
 	cascade []resolved // tables that change with the written one; the statement does not name them
 	types   touched
 	unknown []tools.Unclear
+	doubts  []tools.Unclear // what only names leave open: the server can tell; see oracle.go
 	masked  int
 }
 
@@ -89,7 +97,7 @@ func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
 	}
 	in.code()
 	f := &finding{cat: cat, masked: in.masked, facts: tools.Facts{
-		Effect: tools.Read, Kinds: []string{st.Kind}, Bounded: st.Bounded, Fingerprint: st.Fingerprint, Unknown: in.unknown,
+		Effect: tools.Read, Kinds: []string{st.Kind}, Bounded: st.Bounded, Fingerprint: st.Fingerprint, Mode: tools.ModeTree,
 	}}
 	f.facts.Objects = in.objects()
 	for _, w := range st.Writes {
@@ -98,8 +106,10 @@ func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
 			f.facts.Kinds = append(f.facts.Kinds, kind)
 		}
 	}
-	if len(in.unknown) > 0 {
-		f.facts.Effect, f.facts.Fingerprint = tools.Unknown, ""
+	f.open, f.effect, f.fingerprint = len(in.unknown) == 0, f.facts.Effect, st.Fingerprint
+	f.unclear(append(in.unknown, in.doubts...))
+	for i := range in.rels {
+		f.relations = append(f.relations, in.rels[i].oid)
 	}
 	for _, call := range st.Functions {
 		f.facts.Functions = append(f.facts.Functions, join(call.Schema, call.Name))
@@ -117,6 +127,18 @@ func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
 		}
 	}
 	return f, nil
+}
+
+// unclear says what of the statement is not understood; nothing is when the list is empty.
+func (f *finding) unclear(unknown []tools.Unclear) {
+	f.facts.Unknown, f.facts.Effect, f.facts.Fingerprint = unknown, f.effect, f.fingerprint
+	if len(unknown) > 0 {
+		f.facts.Effect, f.facts.Fingerprint = tools.Unknown, ""
+	}
+}
+
+func (in *inspection) doubt(what string, position int) {
+	in.doubts = append(in.doubts, tools.Unclear{Construct: what, Position: position})
 }
 
 func (in *inspection) unclear(what string, position int) {
@@ -177,7 +199,7 @@ func (in *inspection) qualifier(ref sqlparse.ColumnRef) []*resolved {
 func (in *inspection) code() {
 	for i := range in.rels {
 		r := &in.rels[i]
-		if slices.ContainsFunc(in.st.Columns, func(ref sqlparse.ColumnRef) bool { return in.wholeRow(ref, r) }) {
+		if slices.ContainsFunc(in.st.Columns, func(ref sqlparse.ColumnRef) bool { return in.wholeRow(ref, r) || in.calledWithRow(ref, r) }) {
 			in.cat.touch(in.types, r.rowType)
 		}
 		for _, col := range r.columns {
@@ -185,7 +207,11 @@ func (in *inspection) code() {
 				continue
 			}
 			in.cat.touch(in.types, col.typ)
-			if why := in.cat.typeRuns(in.cat.types[col.typ], isRead); why != "" && !r.system() {
+			how := isRead
+			if in.computes(r, col.name) {
+				how = isStored
+			}
+			if why := in.cat.typeRuns(in.cat.types[col.typ], how); why != "" && !r.system() {
 				in.unclear(fmt.Sprintf("column %s.%s of type %s, %s", r.qualified(), col.name, in.cat.typeName(col.typ), why), r.Position)
 			}
 		}
@@ -196,18 +222,20 @@ func (in *inspection) code() {
 		}
 	}
 	for _, call := range in.st.Functions {
-		if what := in.cat.function(call, in.types); what != "" {
+		switch what, certain := in.cat.function(call, in.types); {
+		case what == "":
+		case certain:
 			in.unclear(what, call.Position)
+		default:
+			in.doubt(what, call.Position)
 		}
 	}
 	for _, call := range in.st.Operators {
 		if what := in.cat.operator(call, in.types); what != "" {
-			in.unclear(what, call.Position)
+			in.doubt(what, call.Position)
 		}
 	}
-	if what := in.cat.implicit(in.types); what != "" {
-		in.unclear(what, 0)
-	}
+	in.implicit()
 }
 
 // reaches reports whether the statement may touch a column's value: it names it, or all of the relation.
@@ -216,7 +244,24 @@ func (in *inspection) reaches(r *resolved, column string) bool {
 		return true
 	}
 	for _, ref := range in.st.Columns {
-		if ref.Star || in.wholeRow(ref, r) || ref.Names[len(ref.Names)-1] == column {
+		if ref.Star || in.wholeRow(ref, r) || in.calledWithRow(ref, r) || ref.Names[len(ref.Names)-1] == column {
+			return true
+		}
+	}
+	return false
+}
+
+// computes reports whether the statement may do more with a column than select it. A value beside it may then be made one of
+// its type, and where that is a domain its check runs: in ARRAY[c] = '{x}' already while the statement is parsed.
+func (in *inspection) computes(r *resolved, column string) bool {
+	if r.ColumnAliases || len(in.st.NaturalJoins) > 0 || !in.st.Output.Plain {
+		return true
+	}
+	for _, ref := range in.st.Columns {
+		if ref.Place != sqlparse.PlaceOther {
+			continue
+		}
+		if ref.Star || in.wholeRow(ref, r) || in.calledWithRow(ref, r) || ref.Names[len(ref.Names)-1] == column {
 			return true
 		}
 	}

@@ -66,8 +66,8 @@ func (in *inspection) reference(ref sqlparse.ColumnRef, r *resolved, first label
 	case in.wholeRow(ref, r):
 		return false, refuse(first, ref.Position, "as part of a whole row")
 	}
-	if name := ref.Names[len(ref.Names)-1]; len(ref.Names) > 1 && !r.has(name) && in.callable(name) && slices.Contains(in.qualifier(ref), r) && !in.isColumn(ref) {
-		return false, refuse(first, ref.Position, "as part of a whole row: ."+name+" is a call with the row")
+	if in.calledWithRow(ref, r) {
+		return false, refuse(first, ref.Position, "as part of a whole row: ."+ref.Names[len(ref.Names)-1]+" is a call with the row")
 	}
 	l, ok := in.cat.labelOf(r.relation, ref.Names[len(ref.Names)-1])
 	if !ok {

@@ -59,7 +59,7 @@ func (in *inspection) columnsOf(r *resolved) []string {
 		return nil
 	}
 	for _, ref := range in.st.Columns {
-		if in.wholeRow(ref, r) {
+		if in.wholeRow(ref, r) || in.calledWithRow(ref, r) {
 			return nil
 		}
 		if ref.Star {

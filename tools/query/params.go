@@ -10,8 +10,8 @@ import (
 
 // Types of PostgreSQL that are treated by number; the numbers are fixed (pg_type.dat).
 const (
-	oidBool, oidBytea, oidInt8, oidInt2, oidInt4, oidOID = 16, 17, 20, 21, 23, 26
-	oidJSON, oidFloat4, oidFloat8, oidNumeric, oidJSONB  = 114, 700, 701, 1700, 3802
+	oidBool, oidBytea, oidInt8, oidInt2, oidInt4, oidOID        = 16, 17, 20, 21, 23, 26
+	oidXML, oidJSON, oidFloat4, oidFloat8, oidNumeric, oidJSONB = 142, 114, 700, 701, 1700, 3802
 )
 
 // paramText writes a parameter as text for the type the server inferred. Scalars are sent as they are: the server reads them

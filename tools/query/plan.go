@@ -20,6 +20,15 @@ type call struct {
 	st     *sqlparse.Statement
 }
 
+// lead is what stands before the statement's first token: blanks and comments.
+func (c *call) lead() string {
+	at := len(c.sql) - len(strings.TrimLeft(c.sql, " \t\r\n;"))
+	if !strings.HasPrefix(c.sql[at:], c.st.Text) {
+		at = max(0, strings.Index(c.sql, c.st.Text))
+	}
+	return c.sql[:at]
+}
+
 // values are the texts that the call would send.
 func (c *call) values() []string {
 	all := slices.Clone(c.st.Literals)

@@ -52,8 +52,13 @@ type Target struct {
 	// SearchPath are the schemas unqualified names are looked up in; empty: public. pg_catalog is always first and
 	// pg_temp always last.
 	SearchPath []string
-	MaxConns   int    // connections at most; 0: 8
+	MaxConns   int    // connections at most; 0: 8. Two more may be made to ask what the server understands.
 	Revision   string // changes when the definition does
+	// Introspect is the login that the server is asked with what it understands of a statement; nil: the target's own. It needs TEMP on
+	// the database and USAGE on the schemas of the search path, and nothing else.
+	Introspect *Login
+	// Functions are functions of users that statements may call, as schema.name(type, ...).
+	Functions []string
 	// Labels are the sensitive columns: "customers.ssn" (every table of that name) or "public.customers.ssn".
 	Labels map[string]Label
 }
@@ -99,6 +104,7 @@ func Open(cfg Config) (*DB, error) {
 func (db *DB) Close() {
 	for _, t := range db.targets {
 		t.pool.Close()
+		t.oracle.pool.Close()
 	}
 }
 

@@ -59,38 +59,43 @@ var syntaxFunctions = []string{
 	"json_serialize", "json_exists", "json_query", "json_value", "json_table",
 }
 
-// function says what is unclear about a call; "" when nothing is.
-func (c *catalog) function(call sqlparse.Call, in touched) string {
+// function says what is unclear about a call; "" when nothing is. certain says that no answer of the server could make it clear:
+// whichever function is meant, it is not one that is allowed.
+func (c *catalog) function(call sqlparse.Call, in touched) (what string, certain bool) {
 	if call.Syntax && c.version/10000 >= call.Since {
 		if slices.Contains(syntaxFunctions, call.Name) {
-			return ""
+			return "", false
 		}
-		return "function " + call.Name
+		return "function " + call.Name, true
 	}
 	name := "function " + join(call.Schema, call.Name)
-	builtin, user := false, false
+	builtin, user, certain := false, false, true
+	for _, f := range c.functions[call.Name] {
+		certain = certain && !c.callable(f) && !c.harmlessAggregate(f)
+	}
+	certain = certain || c.converts(call.Name) // f(x) is also how a conversion to the type f is written
 	volatileOK, allowed := allowedFunctions[call.Name]
 	for _, f := range c.functions[call.Name] {
 		switch {
 		case call.Schema != "" && f.schema.name != call.Schema, call.Schema == "" && !c.inPath(f.schema):
 		case f.builtin():
 			if f.volatile && !volatileOK {
-				return name
+				return name, certain
 			}
 			builtin = true
 		case f.trusted():
 			user = true
 		case in.reachable(f.args...):
-			return fmt.Sprintf("%s, which %s.%s may answer", name, f.schema.name, f.name)
+			return fmt.Sprintf("%s, which %s.%s may answer", name, f.schema.name, f.name), certain
 		}
 	}
 	switch {
 	case builtin && !allowed:
-		return name
+		return name, certain
 	case !builtin && !user:
-		return name + " (no built-in function of this name is known)"
+		return name + " (no built-in function of this name is known)", certain
 	}
-	return ""
+	return "", false
 }
 
 func (c *catalog) operator(call sqlparse.Call, in touched) string {
@@ -176,15 +181,22 @@ func (c *catalog) typeRuns(t *pgType, u use) string {
 	return "a type of a kind that is not looked into"
 }
 
-// implicit finds a user's cast that could be applied without being written.
-func (c *catalog) implicit(in touched) string {
+// implicit looks for casts of users that could be applied without being written. To JSON they are also applied by functions that
+// make JSON of anything, which no parse tree shows: that stays unclear whatever the server says.
+func (in *inspection) implicit() {
+	c := in.cat
 	for _, cast := range c.casts {
 		f := c.functionByOID[cast.function]
-		if in.reachable(cast.source, cast.target) && (f == nil || !f.trusted()) {
-			return fmt.Sprintf("a conversion from %s to %s made by users", c.typeName(cast.source), c.typeName(cast.target))
+		if !in.types.reachable(cast.source, cast.target) || f != nil && f.trusted() {
+			continue
 		}
+		what := fmt.Sprintf("a conversion from %s to %s made by users", c.typeName(cast.source), c.typeName(cast.target))
+		if cast.target == oidJSON || cast.target == oidJSONB {
+			in.unclear(what, 0)
+			return
+		}
+		in.doubt(what, 0)
 	}
-	return ""
 }
 
 func join(schemaName, name string) string {

@@ -40,7 +40,8 @@ type target struct {
 	now  func() time.Time
 	pool *pgxpool.Pool // the agents' and our own statements; same login
 	// turns are the agents' share of the pool
-	turns *turns
+	turns  *turns
+	oracle *oracle
 
 	mu       sync.Mutex
 	cat      *catalog            // guarded by mu
@@ -69,6 +70,10 @@ func newTarget(t Target, cfg Config) (*target, error) {
 	if tgt.pool, err = pgxpool.NewWithConfig(context.Background(), conf); err != nil {
 		return nil, errors.New("the connection settings are not usable")
 	}
+	if tgt.oracle, err = tgt.openOracle(); err != nil {
+		tgt.pool.Close()
+		return nil, err
+	}
 	return tgt, nil
 }
 
@@ -81,7 +86,7 @@ func (t *target) finding(ctx context.Context, c *call) (*finding, error) {
 	if f := t.remembered(cat, c.sql); f != nil {
 		return f, nil
 	}
-	f, err := inspect(cat, c.st)
+	f, err := t.inspect(ctx, cat, c)
 	if err != nil || !f.facts.Understood() {
 		// What is missing may have been made since: look again, unless the snapshot is of this moment.
 		newer, loadErr := t.catalog(ctx, cat)
@@ -90,7 +95,7 @@ func (t *target) finding(ctx context.Context, c *call) (*finding, error) {
 		}
 		if newer != cat {
 			cat = newer
-			f, err = inspect(cat, c.st)
+			f, err = t.inspect(ctx, cat, c)
 		}
 	}
 	if err != nil {
@@ -99,6 +104,15 @@ func (t *target) finding(ctx context.Context, c *call) (*finding, error) {
 	f.facts.Revision = t.Revision
 	t.remember(f, c.sql)
 	return f, nil
+}
+
+// inspect looks at the statement by its names, and asks the server about it.
+func (t *target) inspect(ctx context.Context, cat *catalog, c *call) (*finding, error) {
+	f, err := inspect(cat, c.st)
+	if err != nil {
+		return nil, err
+	}
+	return f, t.understand(ctx, c, f)
 }
 
 func (t *target) remembered(cat *catalog, sql string) *finding {

@@ -47,6 +47,7 @@ func analyse(sql string) (st *Statement, err error) {
 	w := &walk{chars: chars, fields: map[protoreflect.Name][]protoreflect.FieldDescriptor{}, st: &Statement{Bounded: true, Text: sql[first.GetStart():last.GetEnd()]}}
 	w.statement(tree.GetStmts()[0], around{outer: true, pos: chars.at(int(first.GetStart()))})
 	w.finish()
+	w.st.ParamTokens = paramTokens(sql, tokens)
 	w.st.Fingerprint = fingerprint(sql, tokens, w.st.Params)
 	return w.st, nil
 }

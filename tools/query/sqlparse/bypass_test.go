@@ -9,7 +9,7 @@ import (
 // plainRead is what a caller may take for a read before it looks at names.
 func plainRead(sql string) bool {
 	st, err := analyse(sql)
-	return err == nil && st.Kind == "select" && len(st.Writes)+len(st.Refused)+len(st.Unclear) == 0
+	return err == nil && st.Kind == "select" && len(st.Writes)+len(st.Refused)+len(st.Unclear)+len(st.Attributes) == 0
 }
 
 // neverPlain are texts that do more than read, and are seen by their form. None may look like a plain read.

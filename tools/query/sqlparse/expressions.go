@@ -35,13 +35,14 @@ func columnNames(n *pg.ColumnRef) (names []string, star bool) {
 	return names, star
 }
 
-// indirection: (x).name is a column of a composite value, or a call of the function name with x. Only the server can
-// tell, so it is unclear. (x).* and x[1] are not calls.
+// indirection: (x).name is a column of a composite value, or a call of the function name with x; see Statement.Attributes.
+// (x).* and x[1] are not calls.
 func (w *walk) indirection(n *pg.A_Indirection, in around) fieldRule {
 	for _, i := range n.GetIndirection() {
 		switch {
 		case i.GetString_() != nil:
-			w.unclear("attribute notation (...)."+shorten(i.GetString_().GetSval()), in)
+			w.count()
+			w.st.Attributes = append(w.st.Attributes, Mention{What: i.GetString_().GetSval(), Position: in.pos})
 		case i.GetAStar() == nil && i.GetAIndices() == nil:
 			w.unclear("an indirection", in)
 		}

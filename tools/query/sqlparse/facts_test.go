@@ -21,6 +21,7 @@ func facts(st *Statement) (out []string) {
 	mention("refused", st.Refused)
 	mention("unclear", st.Unclear)
 	mention("join", st.NaturalJoins)
+	mention("attribute", st.Attributes)
 	for _, r := range st.Relations {
 		line := "relation " + dotted(r.Schema, r.Name)
 		for _, flag := range []struct {
@@ -257,11 +258,11 @@ func TestConstructs(t *testing.T) {
 
 		// Calls where they hide.
 		{"VALUES ((f(1))), ((g()))", "function output", "function f/1; function g/0; output VALUES"},
-		{"SELECT (0.02::float8).pg_sleep", "unclear", "unclear attribute notation (...).pg_sleep@8"},
-		{"SELECT (u).name FROM users u", "unclear column", "unclear attribute notation (...).name@8; column u other inside an expression"},
-		{"SELECT (a.b).c.d FROM a", "unclear", "unclear attribute notation (...).c@8; unclear attribute notation (...).d@8"},
-		{"SELECT $1.name", "unclear", "unclear attribute notation (...).name@8"},
-		{"SELECT tags[1].f FROM users", "unclear", "unclear attribute notation (...).f@8"},
+		{"SELECT (0.02::float8).pg_sleep", "unclear attribute", "attribute pg_sleep@8"},
+		{"SELECT (u).name FROM users u", "unclear attribute column", "attribute name@8; column u other inside an expression"},
+		{"SELECT (a.b).c.d FROM a", "unclear attribute", "attribute c@8; attribute d@8"},
+		{"SELECT $1.name", "unclear attribute", "attribute name@8"},
+		{"SELECT tags[1].f FROM users", "unclear attribute", "attribute f@8"},
 		{"SELECT tags[1], tags[f(1):2] FROM users", "unclear function", "function f/1"},
 		{"SELECT (f(1)).*", "unclear function", "function f/1"},
 		{"SELECT count(*) FILTER (WHERE f(a)) OVER (PARTITION BY g(b) ORDER BY h(c) ROWS i(1) PRECEDING) FROM t", "function",
@@ -340,6 +341,33 @@ func TestConstructs(t *testing.T) {
 		}
 		if c.words != "unclear" && !strings.Contains(c.words, "unclear") && len(st.Unclear) > 0 {
 			t.Errorf("%s: unclear: %v", c.sql, st.Unclear)
+		}
+	}
+}
+
+// TestParamTokens: each $n and nothing else, at its place in Text.
+func TestParamTokens(t *testing.T) {
+	for sql, want := range map[string]string{
+		"/* $3 */ SELECT $1, '$4', $10 -- $2":               "[{1 7 9} {10 17 20}]",
+		"SELECT a.$$x$$ || $2::text || $1":                  "",
+		"SELECT $$ $5 $$, E'\\'$6', \"$7\", é, x=$1 FROM t": "[{1 38 40}]",
+		"SELECT 1": "[]",
+		"UPDATE t SET a[$1] = $2, b = $1 WHERE c = ANY ($3)": "[{1 15 17} {2 21 23} {1 29 31} {3 47 49}]",
+	} {
+		st, err := analyse(sql)
+		if err != nil {
+			if want != "" {
+				t.Errorf("%s: %v", sql, err)
+			}
+			continue
+		}
+		if got := fmt.Sprint(st.ParamTokens); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+		for _, p := range st.ParamTokens {
+			if st.Text[p.Start:p.End] != fmt.Sprintf("$%d", p.Number) {
+				t.Errorf("%s: %q is not $%d", sql, st.Text[p.Start:p.End], p.Number)
+			}
 		}
 	}
 }

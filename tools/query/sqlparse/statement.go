@@ -27,6 +27,9 @@ type Statement struct {
 	Functions []Call      `json:"functions,omitempty"`
 	Operators []Call      `json:"operators,omitempty"`
 	Types     []Call      `json:"types,omitempty"` // of casts and column definitions
+	// Attributes are the uses of (x).name: a column of a composite value, or a call of the function name with x. Only the server
+	// can tell which.
+	Attributes []Mention `json:"attributes,omitempty"`
 	// Aliases are the names the statement itself introduces: CTEs, table and column aliases, output names. They explain a
 	// reference that no relation has a column for. They never excuse one that a relation does have: in
 	// SELECT id AS ssn FROM users WHERE ssn = '1' the second ssn is the column of users.
@@ -45,6 +48,8 @@ type Statement struct {
 	Bounded bool `json:"bounded"`
 	// Params is the highest $n.
 	Params int `json:"params"`
+	// ParamTokens are the places of the parameters in Text, in its order.
+	ParamTokens []ParamToken `json:"param_tokens,omitempty"`
 	// Text is the statement from its first to its last token: no comments or semicolons around it. Comments inside are
 	// kept. It can stand in parentheses, or behind DECLARE ... CURSOR FOR, without changing its meaning.
 	Text string `json:"text"`
@@ -55,6 +60,13 @@ type Statement struct {
 	Literals []string `json:"literals,omitempty"`
 	// Fingerprint is the text with every literal replaced by $n, whitespace folded and comments gone.
 	Fingerprint string `json:"fingerprint"`
+}
+
+// ParamToken is one $n of Statement.Text, by byte offsets: Text[Start:End] is "$n".
+type ParamToken struct {
+	Number int `json:"n"`
+	Start  int `json:"start"`
+	End    int `json:"end"`
 }
 
 // Mention is a construct and its place.

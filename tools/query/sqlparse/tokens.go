@@ -2,6 +2,7 @@ package sqlparse
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -22,6 +23,22 @@ func trim(all []*pg.ScanToken) []*pg.ScanToken {
 	}
 	for len(out) > 0 && out[len(out)-1].GetToken() == pg.Token_ASCII_59 {
 		out = out[:len(out)-1]
+	}
+	return out
+}
+
+// paramTokens finds the parameters among the tokens of the statement.
+func paramTokens(sql string, tokens []*pg.ScanToken) []ParamToken {
+	var out []ParamToken
+	for _, t := range tokens {
+		if t.GetToken() != pg.Token_PARAM {
+			continue
+		}
+		n, err := strconv.Atoi(sql[t.GetStart()+1 : t.GetEnd()])
+		if err != nil {
+			n = 0 // no parameter has this number; whoever puts types in their places finds none
+		}
+		out = append(out, ParamToken{Number: n, Start: int(t.GetStart() - tokens[0].GetStart()), End: int(t.GetEnd() - tokens[0].GetStart())})
 	}
 	return out
 }

@@ -1,0 +1,105 @@
+package query
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/tools"
+)
+
+// namesOnly lets a gateway understand statements by their names alone, as where the server cannot be asked.
+func namesOnly(f *fixture) *fixture {
+	o := f.db.targets["db"].oracle
+	o.resume = time.Now().Add(24 * time.Hour)
+	return f
+}
+
+// TestTheServerSaysWhatNamesLeaveOpen: by its names a statement may call something else than it does.
+func TestTheServerSaysWhatNamesLeaveOpen(t *testing.T) {
+	f := openShadows(t)
+	f.exec(`CREATE TYPE point3 AS (x int, y int, z int); CREATE TABLE points (id int, p point3); INSERT INTO points VALUES (1, '(1,2,3)');
+		CREATE AGGREGATE product(numeric) (sfunc = numeric_mul, stype = numeric, initcond = '1'); GRANT SELECT ON points TO ` + agentRole)
+	for sql, want := range map[string]string{
+		"SELECT lower('X')":                                                  `[["x"]]`, // there is a lower(varchar)
+		"SELECT lower($1)":                                                   `[["x"]]`,
+		"SELECT (p).y FROM points":                                           `[[2]]`,
+		"SELECT (p.p).z FROM points p WHERE (p).x = 1":                       `[[3]]`,
+		"SELECT c.to_json FROM (VALUES (1)) c(a)":                            `[[{"a":1}]]`,
+		"SELECT ('ABC'::text).lower":                                         `[["abc"]]`,
+		"SELECT product(id) FROM generate_series(1, 4) id":                   `[[24]]`,
+		"SELECT tier || tier FROM users WHERE id = 1":                        `[["freefree"]]`, // there is a || of varchar
+		"SELECT '(a)'::own":                                                  `[["(a)"]]`,      // there is a cast from text
+		"SELECT count(*) FROM (SELECT 1 AS pg_sleep) x WHERE x.pg_sleep = 1": `[[1]]`,
+	} {
+		var params []any
+		if strings.Contains(sql, "$1") {
+			params = []any{"X"}
+		}
+		if got := f.rows(sql, params...); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+}
+
+// TestNamesAloneAreNeverWeaker: what names leave open is not understood where the server cannot be asked.
+func TestNamesAloneAreNeverWeaker(t *testing.T) {
+	f := namesOnly(openShadows(t))
+	for _, sql := range []string{"SELECT lower('X')", "SELECT (u).tier FROM users u", "SELECT ('ABC'::text).lower", "SELECT c.to_json FROM (VALUES (1)) c(a)", "SELECT '(x)'::own",
+		"SELECT last_one(tier) FROM users", "SELECT x.pg_sleep FROM (VALUES (0.01)) x(a)"} {
+		out, err := f.read(sql)
+		var unclear *tools.NotUnderstoodError
+		if !errors.As(err, &unclear) {
+			t.Errorf("%s: %v %+v", sql, err, out)
+		}
+	}
+	_, facts, err := f.facts(f.db.Reads(), "SELECT id FROM users")
+	if err != nil || facts.Mode != tools.ModeTree || !facts.Understood() {
+		t.Errorf("%v %+v", err, facts)
+	}
+}
+
+// TestAskingRunsNothing: input functions run while a statement is parsed, and for arrays and rows of domains their checks.
+func TestAskingRunsNothing(t *testing.T) {
+	f := openShadows(t)
+	f.exec(`CREATE TABLE arrays (id int, cs checked[], c checked); CREATE TYPE holder AS (c checked); CREATE TABLE holders (id int, h holder);
+		CREATE FUNCTION watch(text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(77); RETURN true; END $$;
+		CREATE DOMAIN watched AS text CHECK (watch(VALUE)); CREATE TABLE seen (id int, w watched, ws watched[]); INSERT INTO seen(id) VALUES (1);
+		GRANT SELECT ON arrays, holders, seen TO ` + agentRole)
+	for _, sql := range []string{
+		"SELECT 1 FROM seen WHERE ARRAY[w] = '{x}'", "SELECT 1 FROM seen WHERE ws = '{x}'", "SELECT 1 FROM seen HAVING array_agg(w) = '{x}'", "SELECT 1 FROM seen s WHERE s.ws = '{x}'",
+		"SELECT 1 FROM (SELECT w FROM seen) s WHERE ARRAY[s.w] = '{x}'", "SELECT coalesce(s, '(1,x,)') FROM seen s", "SELECT 1 FROM seen AS s(a, b, c) WHERE ARRAY[b] = '{x}'",
+		"SELECT ws FROM seen UNION SELECT '{x}'", "SELECT ('{x}')._watched", "SELECT _watched('{x}')", "SELECT public._watched('{x}')", "SELECT '{x}'::_watched", "SELECT ('(x)').holder", "SELECT holder('(x)')",
+		"SELECT watched[] '{x}'", "SELECT * FROM json_populate_recordset(NULL::seen, '[{\"w\":\"x\"}]')", "SELECT 1 FROM seen WHERE ROW(ws) = ROW('{x}')", "SELECT CASE WHEN true THEN ws ELSE '{x}' END FROM seen",
+	} {
+		if out, err := f.read(sql); err == nil {
+			t.Errorf("ran: %s %s", sql, out.Data)
+		}
+		if n := f.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"); n != "0" {
+			t.Fatalf("%s: the check of a domain ran", sql)
+		}
+	}
+	for _, sql := range []string{"SELECT * FROM seen", "SELECT id, w, ws FROM seen", "SELECT s.w FROM seen s WHERE id = 1 ORDER BY id"} {
+		if _, err := f.read(sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestNothingIsAskedWhereEventTriggersRun: they would run at CREATE VIEW.
+func TestNothingIsAskedWhereEventTriggersRun(t *testing.T) {
+	f := openShadows(t)
+	f.exec(`CREATE FUNCTION ev() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM pg_advisory_lock(78); END $$;
+		CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION ev()`)
+	_, facts, err := f.facts(f.db.Reads(), "SELECT id FROM users")
+	if err != nil || facts.Mode != tools.ModeTree {
+		t.Errorf("%v %+v", err, facts)
+	}
+	if n := f.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"); n != "0" {
+		t.Error("the event trigger ran")
+	}
+	if _, err := f.read("SELECT lower('X')"); err == nil {
+		t.Error("a name that is open was understood without asking")
+	}
+}

@@ -17,47 +17,83 @@ import (
 func newPolicyTest(flags *adminFlags) *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
-		Use: "test --config FILE CASES...", Short: "Hold a configuration against files of calls and what is expected of them; exit 1 if one differs",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return &cliError{code: exitUsage, err: errors.New("policy test takes files of cases"), hints: []string{"usage: " + cmd.UseLine()}}
-			}
-			return nil
-		},
+		Use: "test [--config FILE] [PATHS...]", Short: "Run the tests of your Rego, and hold a configuration against files of calls and what is expected; exit 1 if one differs",
+		Long: `Run the tests of your Rego, and hold a configuration against cases.
+
+PATHS that are folders or end in .rego are tested by themselves; without any, the rego of the configuration is. Other
+files hold cases, JSON objects one after another, and need --config.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rules, err := openRulebook(cmd.Context(), config)
+			paths, files := splitPaths(args)
+			rego, err := regoToTest(config, paths)
 			if err != nil {
 				return err
 			}
-			var cases []expectation
-			for _, path := range args {
-				b, err := readFile(cmd, "cases", path)
-				if err != nil {
+			if len(args) == 0 && rego == nil {
+				return &cliError{code: exitUsage, err: errors.New("policy test takes files of cases, or Rego"), hints: []string{"usage: " + cmd.UseLine()}}
+			}
+			var out struct {
+				Rego  *policy.Tested `json:"rego,omitempty"`
+				Cases []checked      `json:"cases,omitempty"`
+			}
+			var regoFailed, casesFailed int
+			if rego != nil && (len(paths) > 0 || len(files) == 0) { // with cases, opening the rulebook runs those of the configuration
+				var t policy.Tested
+				if t, regoFailed, err = runRegoTests(cmd, rego); err != nil {
 					return err
 				}
-				of, err := readExpectations(path, b)
-				if err != nil {
+				out.Rego = &t
+			}
+			if len(files) > 0 {
+				if out.Cases, casesFailed, err = checkFiles(cmd, config, files); err != nil {
 					return err
 				}
-				cases = append(cases, of...)
 			}
-			results, failed, err := rules.check(cmd.Context(), cases)
-			if err != nil {
-				return err
+			switch {
+			case flags.json && out.Rego == nil:
+				err = printJSON(cmd.OutOrStdout(), out.Cases)
+			case flags.json:
+				err = printJSON(cmd.OutOrStdout(), out)
+			default:
+				if out.Rego != nil {
+					printTested(cmd.OutOrStdout(), *out.Rego, regoFailed)
+				}
+				if len(files) > 0 {
+					printChecked(cmd.OutOrStdout(), out.Cases, casesFailed)
+				}
 			}
-			if flags.json {
-				err = printJSON(cmd.OutOrStdout(), results)
-			} else {
-				printChecked(cmd.OutOrStdout(), results, failed)
-			}
-			if err == nil && failed > 0 {
-				err = fmt.Errorf("%d of %d cases are not as expected", failed, len(cases))
+			switch {
+			case err != nil:
+			case regoFailed > 0:
+				err = fmt.Errorf("%d of %d tests failed", regoFailed, len(out.Rego.Tests))
+			case casesFailed > 0:
+				err = fmt.Errorf("%d of %d cases are not as expected", casesFailed, len(out.Cases))
 			}
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "decide under this sallyport.yaml")
 	return cmd
+}
+
+// checkFiles decides the cases of files under a configuration.
+func checkFiles(cmd *cobra.Command, config string, files []string) ([]checked, int, error) {
+	rules, err := openRulebook(cmd.Context(), config)
+	if err != nil {
+		return nil, 0, err
+	}
+	var cases []expectation
+	for _, path := range files {
+		b, err := readFile(cmd, "cases", path)
+		if err != nil {
+			return nil, 0, err
+		}
+		of, err := readExpectations(path, b)
+		if err != nil {
+			return nil, 0, err
+		}
+		cases = append(cases, of...)
+	}
+	return rules.check(cmd.Context(), cases)
 }
 
 // expectation is one case of a file: JSON objects, one after another.

@@ -25,7 +25,7 @@ func newPolicy() *cobra.Command {
 	var flags adminFlags
 	cmd := &cobra.Command{Use: "policy", Short: "Explain decisions, try a configuration on recorded calls, and test it"}
 	flags.bind(cmd)
-	cmd.AddCommand(newPolicyExplain(&flags), newPolicyReplay(&flags), newPolicyTest(&flags), newPolicySuggest(&flags))
+	cmd.AddCommand(newPolicyExplain(&flags), newPolicyReplay(&flags), newPolicyTest(&flags), newPolicySchema(), newPolicySuggest(&flags))
 	return cmd
 }
 

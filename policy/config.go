@@ -22,6 +22,8 @@ type Config struct {
 	Match map[string]Matcher
 	// Rego is the operator's own rules; nil when there are none.
 	Rego *Rego
+	// Fresh, when given, is asked before each decision; its error is a denial. It is how a bundle grows too old.
+	Fresh func() error
 }
 
 // Matcher says whether what a call touches is among r.Operations and r.Commands, where one hit is enough. It must be a pure function, safe

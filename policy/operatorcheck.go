@@ -49,7 +49,8 @@ func compileOperator(modules []Module, data map[string]any, can *ast.Capabilitie
 		return nil, err
 	}
 	schemas.Put(ast.SchemaRootRef, schema)
-	c := ast.NewCompiler().WithCapabilities(can).WithStrict(true).WithSchemas(schemas).WithUseTypeCheckAnnotations(false)
+	c := ast.NewCompiler().WithCapabilities(can).WithStrict(true).WithSchemas(schemas).WithUseTypeCheckAnnotations(false).
+		WithPathConflictsCheck(func(path []string) (bool, error) { return hasDocument(data, path), nil })
 	if c.Compile(parsed); c.Failed() {
 		ps.fromOPA(c.Errors)
 		return nil, ps.err()
@@ -152,14 +153,17 @@ func defined(c *ast.Compiler, ref ast.Ref, data map[string]any) bool {
 	if len(c.GetRulesWithPrefix(constant)) > 0 {
 		return true
 	}
+	return hasDocument(data, constants(constant[1:]))
+}
+
+func hasDocument(data map[string]any, path []string) bool {
 	var at any = data
-	for _, t := range constant[1:] {
+	for _, key := range path {
 		object, ok := at.(map[string]any)
 		if !ok {
 			return false
 		}
-		key, _ := t.Value.(ast.String)
-		if at, ok = object[string(key)]; !ok {
+		if at, ok = object[key]; !ok {
 			return false
 		}
 	}

@@ -28,6 +28,7 @@ type Engine struct {
 	blind    bool      // the modules do not see who calls and when
 	cache    *cache    // nil when nothing is remembered
 	timeout  time.Duration
+	fresh    func() error // nil: the policy does not age
 	revision string
 }
 
@@ -51,6 +52,7 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	e := &Engine{scopes: scopes, match: maps.Clone(cfg.Match), targets: cfg.Targets, kinds: map[string]string{}, narrow: maps.Clone(cfg.Narrow), timeout: cfg.EvalTimeout, blind: modules.blind}
+	e.fresh = cfg.Fresh
 	for _, t := range cfg.Targets {
 		e.kinds[t.Name] = t.Kind
 	}
@@ -81,7 +83,7 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 // decide the same about the same Input.
 func (e *Engine) Revision() string { return e.revision }
 
-// Decide answers for one call. It is a function of in and the revision alone: no clock, no state (what is remembered is what would be
+// Decide answers for one call. It is a function of in and the revision alone (and Config.Fresh): no clock, no state (what is remembered is what would be
 // decided again). An error means that no decision was reached, and the caller must treat it as a denial; the Decision returned with it
 // is one.
 func (e *Engine) Decide(ctx context.Context, in Input) (Decision, error) {
@@ -102,6 +104,11 @@ func (e *Engine) decide(ctx context.Context, in Input) (Decision, error) {
 	key := appendKey(buf[:0], &in)
 	if len(key) > 0 && anyTimed(matching) {
 		key = append(key, timedKey(matching, in.Call.Time)...)
+	}
+	if e.fresh != nil {
+		if err := e.fresh(); err != nil {
+			return Decision{}, fmt.Errorf("policy: decide call %s: %w", in.Call.ID, err)
+		}
 	}
 	pure := e.operator == nil || !e.operator.reads.hidden // all that decides is in the key
 	if d, ok := e.cache.get(key); ok && pure {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +34,7 @@ func newStdio() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s := &shim{endpoint: base + "/mcp", token: agentToken(tokenFile), http: &http.Client{}, out: cmd.OutOrStdout(), calls: map[string]context.CancelFunc{}}
+			s := &shim{endpoint: base + "/mcp", token: agentToken(tokenFile, base), http: &http.Client{}, out: cmd.OutOrStdout(), calls: map[string]context.CancelFunc{}}
 			if _, err := s.token(); err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "sallyport: %s: %s\n", errNoToken, err) // the client shows its server's stderr; calls answer with the same
 			}
@@ -45,24 +44,6 @@ func newStdio() *cobra.Command {
 	cmd.Flags().StringVar(&flagURL, "url", "", "public base URL of the gateway, without /mcp (or SALLYPORT_URL)")
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file with the agent's token, read again when it changes (or SALLYPORT_TOKEN_FILE, SALLYPORT_TOKEN)")
 	return cmd
-}
-
-var errNoToken = errors.New("no token")
-
-// agentToken is where the shim's token comes from, in this order: flag, SALLYPORT_TOKEN_FILE, SALLYPORT_TOKEN.
-func agentToken(file string) func() (string, error) {
-	if file == "" {
-		file = os.Getenv("SALLYPORT_TOKEN_FILE")
-	}
-	return func() (string, error) {
-		if file != "" {
-			return readToken(file)
-		}
-		if t := strings.TrimSpace(os.Getenv("SALLYPORT_TOKEN")); t != "" {
-			return t, nil
-		}
-		return "", errors.New("set --token-file, SALLYPORT_TOKEN_FILE or SALLYPORT_TOKEN")
-	}
 }
 
 // shim forwards messages. One goroutine per message, all waited for by serve.

@@ -49,6 +49,7 @@ func analyse(sql string) (st *Statement, err error) {
 	w.finish()
 	w.st.ParamTokens = paramTokens(sql, tokens)
 	w.st.Fingerprint = fingerprint(sql, tokens, w.st.Params)
+	w.st.Shadow = shadow(w.st, tree.GetStmts()[0].GetStmt())
 	return w.st, nil
 }
 

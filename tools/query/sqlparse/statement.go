@@ -60,6 +60,8 @@ type Statement struct {
 	Literals []string `json:"literals,omitempty"`
 	// Fingerprint is the text with every literal replaced by $n, whitespace folded and comments gone.
 	Fingerprint string `json:"fingerprint"`
+	// Shadow reads what an INSERT, UPDATE or DELETE would change; nil for every other statement, and where none could be made.
+	Shadow *Shadow `json:"shadow,omitempty"`
 }
 
 // ParamToken is one $n of Statement.Text, by byte offsets: Text[Start:End] is "$n".

@@ -64,6 +64,7 @@ type relation struct {
 	parents  []*relation
 	// foreign keys of other tables that point here, and change with it
 	cascades []cascade
+	key      []int16 // columns of the primary key
 }
 
 type column struct {
@@ -101,6 +102,11 @@ type cascade struct {
 	table    *relation
 	onDelete bool
 	onUpdate bool
+
+	deletes, updates byte     // what happens to them: c the same, n set null, d set default, others nothing
+	columns, target  []int16  // of table, and of the referenced one
+	equals           []uint32 // the operators that compare target with columns
+	copyOf           uint32   // the referenced relation of the key that this is a partition's copy of, or 0
 }
 
 type pgType struct {

@@ -223,7 +223,13 @@ func (l *loader) links() (fks []foreignKey, generated []generatedColumn) {
 		fks = append(fks, fk)
 		from, to := c.relations[fk.table], c.relations[fk.target]
 		if from != nil && to != nil && (v[4] == "t" || v[5] == "t") {
-			to.cascades = append(to.cascades, cascade{from, v[4] == "t", v[5] == "t"})
+			to.cascades = append(to.cascades, cascade{table: from, onDelete: v[4] == "t", onUpdate: v[5] == "t", deletes: v[6][0], updates: v[7][0],
+				columns: fk.columns, target: fk.targetColumn, equals: oids(v[8]), copyOf: oid(v[9])})
+		}
+	})
+	l.each(sqlPrimaryKeys, func(v []string) {
+		if r := c.relations[oid(v[0])]; r != nil {
+			r.key = nums(v[1])
 		}
 	})
 	l.each(sqlGenerated, func(v []string) {

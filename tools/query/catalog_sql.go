@@ -110,7 +110,10 @@ const (
 		WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = d.objid AND d.refobjsubid <> 0`
 
 	sqlForeignKeys = `SELECT conrelid, confrelid, pg_catalog.array_to_string(conkey, ' '), pg_catalog.array_to_string(confkey, ' '),
-		confdeltype IN ('c', 'n', 'd'), confupdtype IN ('c', 'n', 'd') FROM pg_catalog.pg_constraint WHERE contype = 'f' ORDER BY oid`
+		confdeltype IN ('c', 'n', 'd'), confupdtype IN ('c', 'n', 'd'), confdeltype, confupdtype, pg_catalog.array_to_string(conpfeqop, ' '),
+		(SELECT p.confrelid FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid) FROM pg_catalog.pg_constraint k WHERE contype = 'f' ORDER BY oid`
+
+	sqlPrimaryKeys = `SELECT conrelid, pg_catalog.array_to_string(conkey, ' ') FROM pg_catalog.pg_constraint WHERE contype = 'p'`
 
 	// sqlGuard answers, for a name as a statement writes it, what it means now and in which version. It runs in the
 	// transaction of the call, after the statement took its locks. One name each: a list would be planned anew every time.

@@ -105,6 +105,7 @@ func (db *DB) Close() {
 	for _, t := range db.targets {
 		t.pool.Close()
 		t.oracle.pool.Close()
+		t.previews.Close()
 	}
 }
 

@@ -39,6 +39,8 @@ type target struct {
 	log  *slog.Logger
 	now  func() time.Time
 	pool *pgxpool.Pool // the agents' and our own statements; same login
+	// previews is one connection with the same login, on which what changes would hit is counted, one at a time
+	previews *pgxpool.Pool
 	// turns are the agents' share of the pool
 	turns  *turns
 	oracle *oracle
@@ -70,8 +72,15 @@ func newTarget(t Target, cfg Config) (*target, error) {
 	if tgt.pool, err = pgxpool.NewWithConfig(context.Background(), conf); err != nil {
 		return nil, errors.New("the connection settings are not usable")
 	}
+	alone := conf.Copy()
+	alone.MaxConns = 1
+	if tgt.previews, err = pgxpool.NewWithConfig(context.Background(), alone); err != nil {
+		tgt.pool.Close()
+		return nil, errors.New("the connection settings are not usable")
+	}
 	if tgt.oracle, err = tgt.openOracle(); err != nil {
 		tgt.pool.Close()
+		tgt.previews.Close()
 		return nil, err
 	}
 	return tgt, nil

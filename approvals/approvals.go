@@ -11,7 +11,7 @@ import (
 )
 
 // State of a request. Only these moves exist: pending to approved, denied, expired or cancelled; approved to consumed,
-// expired, stale or cancelled.
+// expired, stale or cancelled; and consumed to stale, when the execution would have done more than was agreed and was undone.
 type State string
 
 const (

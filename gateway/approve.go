@@ -164,7 +164,7 @@ func (g *Gateway) stale(ctx context.Context, call *Call, req approvals.Request) 
 	req.State = approvals.Stale
 	rec := audit.Record{Entry: call.entry(audit.KindApproval)}
 	rec.Entry.Approval = approvalRef(req)
-	if _, err := g.Store.CloseApproval(ctx, req.ID, []approvals.State{approvals.Pending, approvals.Approved}, approvals.Stale, rec); err != nil && !errors.Is(err, approvals.ErrClosed) {
+	if _, err := g.Store.CloseApproval(ctx, req.ID, []approvals.State{approvals.Pending, approvals.Approved, approvals.Consumed}, approvals.Stale, rec); err != nil && !errors.Is(err, approvals.ErrClosed) {
 		return unavailable("approvals", err)
 	}
 	return &closedError{req, approvals.Stale}

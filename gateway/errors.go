@@ -109,6 +109,8 @@ func failure(err error) Failure {
 		slow    *tools.TimeoutError
 		large   *tools.TooLargeError
 		rows    *tools.AffectedError
+		grown   *tools.OutgrownError
+		race    *tools.ConflictError
 		lost    *tools.OutcomeUnknownError
 		denied  *deniedError
 		closed  *closedError
@@ -151,6 +153,12 @@ func failure(err error) Failure {
 	case errors.As(err, &rows):
 		return Failure{Code: BudgetExceeded, Message: rows.Error(), WhoCanFix: "agent", Reason: "affected-rows", Suggestion: "narrow the WHERE clause",
 			executed: tools.ExecutedNo}
+	case errors.As(err, &grown):
+		return Failure{Code: ApprovalStale, Message: grown.Error(), Retryable: true, WhoCanFix: "agent", Reason: "impact", Suggestion: "send the call again; it is counted anew, and people are asked anew",
+			executed: tools.ExecutedNo}
+	case errors.As(err, &race):
+		return Failure{Code: TargetErr, Message: race.Error(), Retryable: true, WhoCanFix: "agent", Reason: "conflict", Suggestion: "send the call again; where people had agreed, they are asked anew",
+			SQLState: "40001", executed: tools.ExecutedNo, targetsOwn: "40001"}
 	case errors.As(err, &large):
 		return Failure{Code: ResultTooLarge, Message: large.Error(), WhoCanFix: "agent", Reason: "value-size", Suggestion: "select less of it: fewer columns, substr(), or an aggregate"}
 	case errors.As(err, &lost):
@@ -202,7 +210,7 @@ func closedFailure(e *closedError) Failure {
 		}
 		return f
 	case approvals.Stale:
-		return Failure{Code: ApprovalStale, Message: "what was approved has changed since (policy, target, masking or what the statement touches); nothing ran", Retryable: true,
+		return Failure{Code: ApprovalStale, Message: "what was approved has changed since (policy, target, masking, or what the statement would touch); nothing was changed", Retryable: true,
 			WhoCanFix: "agent", Reason: "changed", Suggestion: "send the call again; people will be asked again"}
 	case approvals.Cancelled:
 		return Failure{Code: ApprovalDenied, Message: "the call was withdrawn with cancel_call; nothing ran", WhoCanFix: "agent", Reason: ReasonWithdrawn}

@@ -52,11 +52,11 @@ func (c *Call) policyPrincipal() policy.Principal {
 	return policy.Principal{Issuer: p.Issuer, Subject: p.Subject, Groups: p.Groups, Agent: p.Agent, Client: p.Client, Claims: policy.Claims(p.Claims)}
 }
 
-func (c *Call) policyInput(now time.Time) policy.Input {
+func (c *Call) policyInput() policy.Input {
 	t, f := c.world.Targets[c.Plan.Target], c.Facts
 	in := policy.Input{
 		Version:   1,
-		Call:      policy.Call{ID: c.ID, Tool: c.Tool, Time: now.UTC()},
+		Call:      policy.Call{ID: c.ID, Tool: c.Tool, Time: c.decided},
 		Principal: c.policyPrincipal(),
 		Target:    policy.Target{Name: c.Plan.Target, Kind: t.Kind, Environment: t.Environment, Labels: t.Labels},
 		Plan: policy.Plan{
@@ -79,13 +79,16 @@ func (c *Call) policyInput(now time.Time) policy.Input {
 
 func (c *Call) obligations() tools.Obligations {
 	l := c.Decision.Limits
-	if c.Approval != nil && l.AffectedRows == 0 {
-		l.AffectedRows = math.MaxInt32 // people said yes to the statement, knowing that nobody knows how many rows it changes
+	within := c.within()
+	if l.AffectedRows == 0 && (within != nil || c.Approval != nil) {
+		// What was counted holds. Where nobody could count, people said yes knowing that nobody knows how many rows it changes.
+		l.AffectedRows = math.MaxInt32
 	}
 	return tools.Obligations{
 		CallID:  c.ID,
 		Caller:  c.Principal.Issuer + "#" + c.Principal.Subject,
 		Changes: c.Facts.Effect != tools.Read,
+		Within:  within,
 		Limits:  tools.Limits{Rows: l.Rows, Bytes: l.Bytes, Time: time.Duration(l.TimeMS) * time.Millisecond, AffectedRows: l.AffectedRows},
 	}
 }
@@ -115,7 +118,8 @@ func (c *Call) approvalRequest(now time.Time) approvals.Request {
 		Tool:      c.Tool, Target: c.Plan.Target, Environment: c.world.Targets[c.Plan.Target].Environment,
 		Requester: c.requester(), Agent: c.Principal.Agent, Client: c.Principal.Client, Chain: c.Principal.Chain,
 		Summary: c.Facts.Summary, Text: c.Facts.Text, Claim: c.Plan.Reason, Risk: c.Decision.Score, Reasons: sentences(c.Decision.Reasons),
-		From: need.From, Count: need.Count, Assurance: need.Assurance,
+		Impact: c.Impact,
+		From:   need.From, Count: need.Count, Assurance: need.Assurance,
 		Created: now, Expires: now.Add(time.Duration(need.WithinS) * time.Second),
 		Args: slices.Clone(c.Args), Revision: c.revisions(),
 	}

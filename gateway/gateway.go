@@ -86,8 +86,11 @@ type Call struct {
 	world    *World
 	Plan     *tools.Plan
 	Facts    *tools.Facts
+	decided  time.Time    // the clock policy sees
 	input    policy.Input // what Decision was made on
 	Decision policy.Decision
+	Impact   *approvals.Impact // what it would hit; nil when that was not looked at
+	mayCount bool              // the agent could count the same rows itself
 	Approval *approvals.Request
 	mask     Mask
 
@@ -148,7 +151,9 @@ func (g *Gateway) governed(ctx context.Context, call *Call) *answer {
 	if call.Approval != nil && call.reached {
 		defer g.land(call.ID)
 	}
-	if err := g.record(ctx, call, rendered, reply); err != nil {
+	recordErr := g.record(ctx, call, rendered, reply)
+	g.outgrown(ctx, call, err)
+	if err := recordErr; err != nil {
 		g.Log.Error("the outcome could not be recorded; the result is withheld", "call", call.ID, "err", err)
 		return failedReply(call, failure(withheld(call, err)))
 	}
@@ -175,6 +180,9 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 	if err = call.worthAsking(); err != nil {
 		return nil, err
 	}
+	if err = g.preview(ctx, call, tool); err != nil { // counts what a change would hit, before people are asked; then decides again
+		return nil, err
+	}
 	if call.Decision.Verdict == policy.Ask {
 		// Held inline for a while, then a pendingError: a status, not a failure. After the humans' yes the call is inspected and
 		// decided again, under the configuration of that moment, with the approval as an input and never as a bypass.
@@ -184,6 +192,7 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 		if tool, err = g.refresh(call); err != nil {
 			return nil, err
 		}
+		call.Impact = call.Approval.Impact // what people saw is what it is held to
 		if err = g.understand(ctx, call, tool); err != nil {
 			return nil, err
 		}
@@ -215,7 +224,7 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 	defer raw.Close()
 	out, err := raw.Render(ctx, call.mask) // every value passes the mask on its way into the buffer
 	call.at("run")
-	return out, err
+	return out, call.quiet(err)
 }
 
 // worthAsking refuses a change that the agent has to complete or to think over first, before it costs anybody's time.
@@ -240,8 +249,16 @@ func (g *Gateway) understand(ctx context.Context, call *Call, tool Tool) (err er
 		return err
 	}
 	call.at("inspect")
-	call.input = call.policyInput(g.Now())
-	call.Decision, err = call.world.Policy.Decide(ctx, call.input)
+	return g.decide(ctx, call)
+}
+
+// decide asks policy about the call, with what is known of it now.
+func (g *Gateway) decide(ctx context.Context, call *Call) (err error) {
+	call.decided = g.Now().UTC()
+	call.input = call.policyInput()
+	if call.input.Plan.Rows, err = g.rows(ctx, call); err == nil {
+		call.Decision, err = call.world.Policy.Decide(ctx, call.input)
+	}
 	if err != nil {
 		g.Log.Error("policy failed; the call is denied", "call", call.ID, "err", err)
 		return unavailable("policy", err)

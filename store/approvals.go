@@ -45,11 +45,11 @@ func (s *Store) OpenApproval(ctx context.Context, req approvals.Request, rec aud
 	return got, created, err
 }
 
-// CloseApproval moves a request that is in one of the states from, all open ones, to a closed state, with its entry. When it is in another
-// state it returns the request as it is and approvals.ErrClosed, and nothing is written.
+// CloseApproval moves a request that is in one of the states from to a closed state, with its entry. All of them are open; only what turned out
+// stale in its execution may have been consumed. When it is in another state it returns the request as it is and approvals.ErrClosed, and nothing is written.
 func (s *Store) CloseApproval(ctx context.Context, id string, from []approvals.State, to approvals.State, rec audit.Record) (got approvals.Request, err error) {
 	for _, state := range from {
-		if !isOpen(state) {
+		if !isOpen(state) && !(state == approvals.Consumed && to == approvals.Stale) {
 			return got, fmt.Errorf("store: a request that is %s does not move any more", state)
 		}
 	}

@@ -137,7 +137,7 @@ func (s *suite) request(call string, count int) approvals.Request {
 		Tool: "query_write", Target: "db", Environment: "production", Requester: ann, Agent: "claude", Client: "cli", Chain: []string{"claude"},
 		Summary: "update 1 row", Text: "UPDATE t SET a = 'planted'", Claim: "the user asked", Risk: 55, Reasons: []string{"writes in production"},
 		Impact: &approvals.Impact{Object: "public.t", Rows: approvals.Count{N: 1, Is: approvals.Exact}},
-		From: []string{"dba"}, Count: count, Assurance: "chat", Created: s.clock.Now(), Expires: s.clock.Now().Add(time.Hour),
+		From:   []string{"dba"}, Count: count, Assurance: "chat", Created: s.clock.Now(), Expires: s.clock.Now().Add(time.Hour),
 		Args: []byte(`{"sql":"UPDATE"}`), Revision: approvals.Revisions{Policy: "p", Target: "t", Masking: "m", Facts: "f"},
 	}
 	r.Sign()

@@ -55,3 +55,10 @@ type Sample struct {
 	Before  [][]*string // none for rows that are added
 	After   [][]*string // none for rows that are deleted
 }
+
+// Bound is what the execution of a change is held to.
+type Bound struct {
+	Rows     int64
+	Cascades []Cascade // those that were counted
+	Keys     string    // Impact.Keys: these rows and no others; "" when they were too many
+}

@@ -94,6 +94,9 @@ type Obligations struct {
 	Caller  string // who calls, issuer and subject, where a target's connections are shared; all calls with "" are one caller's
 	Limits  Limits
 	Changes bool // false: the target is told that nothing may change
+	// Within is what a change was counted to hit and is held to: it is undone, with an *OutgrownError, when it would hit more; with a
+	// *ConflictError when that cannot be told because somebody else changes the same rows. nil: only Limits hold.
+	Within *Bound
 }
 
 // Result is what a target answered, unmasked and possibly still being read. It lives in one local variable of the

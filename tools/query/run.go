@@ -72,7 +72,7 @@ func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.
 	if l.Time <= 0 {
 		l.Time = defaultTime
 	}
-	return &result{target: tgt, call: c, in: in, understood: f.Understood(), id: ob.CallID, caller: ob.Caller, limits: l, values: values, write: t.name == toolWrite}, nil
+	return &result{target: tgt, call: c, in: in, understood: f.Understood(), id: ob.CallID, caller: ob.Caller, limits: l, values: values, write: t.name == toolWrite, within: ob.Within, parser: t.db.cfg.Parser}, nil
 }
 
 // result is a call that is ready to run. It belongs to one goroutine.
@@ -86,6 +86,8 @@ type result struct {
 	limits     tools.Limits
 	values     [][]byte
 	write      bool
+	within     *tools.Bound // nil: only limits hold
+	parser     Parser
 	done       bool
 }
 
@@ -144,12 +146,13 @@ func (e *execution) run() (*tools.Rendered, error) {
 func (e *execution) explain(caller context.Context, err error) error {
 	var (
 		rows  *tools.AffectedError
+		grown *tools.OutgrownError
 		lost  *tools.OutcomeUnknownError
 		large *tools.TooLargeError
 		label *tools.LabelledError
 	)
 	switch {
-	case errors.As(err, &rows), errors.As(err, &lost), errors.As(err, &large), errors.As(err, &label):
+	case errors.As(err, &rows), errors.As(err, &grown), errors.As(err, &lost), errors.As(err, &large), errors.As(err, &label):
 		return err // already in the agent's words
 	case errors.Is(err, errChanged):
 		e.target.mu.Lock()
@@ -160,6 +163,9 @@ func (e *execution) explain(caller context.Context, err error) error {
 		return caller.Err()
 	case e.ctx.Err() != nil:
 		return &tools.TimeoutError{Limit: e.limits.Time.String(), Executed: tools.ExecutedNo}
+	}
+	if e.within != nil && serialization(err) {
+		return &tools.ConflictError{Err: err}
 	}
 	prefix := 0
 	if !e.write && e.call.st.Kind == "select" {

@@ -13,15 +13,25 @@ import (
 
 // change runs INSERT, UPDATE or DELETE: everything is known and rendered before COMMIT.
 func (e *execution) change() (*tools.Rendered, error) {
+	if e.within != nil {
+		if err := e.recount(); err != nil {
+			e.rollback()
+			return nil, err
+		}
+	}
 	p := e.conn.StartPipeline(e.ctx)
-	e.begin(p, "READ WRITE")
+	begun := 0
+	if e.within == nil { // recount has begun it otherwise, and what it counted and what changes have one snapshot
+		e.begin(p, "READ WRITE")
+		begun = 2
+	}
 	p.SendQueryParams(e.call.st.Text, e.values, nil, nil, nil)
 	// Deferred constraints are checked now, while the answer can still be an error of the statement.
 	p.SendQueryParams("SET CONSTRAINTS ALL IMMEDIATE", nil, nil, nil, nil)
 	e.guard(p)
 	err := p.Sync()
 	if err == nil {
-		err = pass(p, 2)
+		err = pass(p, begun)
 	}
 	var tag pgconn.CommandTag
 	if err == nil {
@@ -32,7 +42,10 @@ func (e *execution) change() (*tools.Rendered, error) {
 			err = e.guarded(p)
 		}
 	}
-	if err = e.finish(p, err); err == nil && tag.RowsAffected() > int64(e.limits.AffectedRows) {
+	if err = e.finish(p, err); err == nil && e.within != nil && tag.RowsAffected() > e.within.Rows {
+		err = &tools.OutgrownError{Object: e.in.written(e.call.st).qualified(), Agreed: e.within.Rows, Now: tag.RowsAffected()}
+	}
+	if err == nil && tag.RowsAffected() > int64(e.limits.AffectedRows) {
 		err = &tools.AffectedError{Rows: tag.RowsAffected(), Limit: int64(e.limits.AffectedRows)}
 	}
 	if err == nil && !slices.Contains([]string{"INSERT", "UPDATE", "DELETE"}, strings.Fields(tag.String() + " x")[0]) {

@@ -134,7 +134,7 @@ func failure(err error) Failure {
 		if wrong.Use == "query_write" {
 			return Failure{Code: WriteNotAllowedHere, Message: wrong.Error(), WhoCanFix: "agent", Reason: "wrong-tool", Position: wrong.Position, next: useTool(wrong.Use)}
 		}
-		f := Failure{Code: NotUnderstood, Message: wrong.Error(), WhoCanFix: "agent", Reason: "unsupported", Position: wrong.Position}
+		f := Failure{Code: NotUnderstood, Message: wrong.Error(), WhoCanFix: "agent", Reason: "unsupported", Position: wrong.Position, Suggestion: wrong.Suggestion}
 		if wrong.Use != "" {
 			f.Code, f.Reason, f.next = InvalidArgument, "wrong-tool", useTool(wrong.Use)
 		}

@@ -61,8 +61,7 @@ func (c *Call) policyInput() policy.Input {
 		Target:    policy.Target{Name: c.Plan.Target, Kind: t.Kind, Environment: t.Environment, Labels: t.Labels},
 		Plan: policy.Plan{
 			Understood: f.Understood(), Effect: string(f.Effect), Kinds: f.Kinds, Functions: f.Functions,
-			// What a transaction changed can be put back from what was there; schema and rights often cannot.
-			Bounded: f.Bounded, Reversible: f.Effect == tools.Read || f.Effect == tools.Write,
+			Bounded: f.Bounded, Reversible: reversible(f),
 		},
 	}
 	for _, u := range f.Unknown {
@@ -75,6 +74,12 @@ func (c *Call) policyInput() policy.Input {
 		in.Approval = &policy.Approval{State: string(c.Approval.State), Votes: c.Approval.Yes()}
 	}
 	return in
+}
+
+// reversible: what a transaction changed can be put back from what was there. Schema and rights often cannot, and of what TRUNCATE
+// removes nothing is left to look at.
+func reversible(f *tools.Facts) bool {
+	return f.Effect == tools.Read || f.Effect == tools.Write && !slices.Contains(f.Kinds, "truncate")
 }
 
 func (c *Call) obligations() tools.Obligations {

@@ -16,7 +16,7 @@ func FuzzDecide(f *testing.F) {
 	}
 	f.Add(int64(1), `app."a.b"`, "unknown", "credential", "delete")
 	f.Add(int64(2), "a.b.c.d.e", "write", "Credential", "")
-	f.Add(int64(3), "*", "admin", "\x00", "DropStmt")
+	f.Add(int64(3), "*", "admin", "\x00", "drop_table")
 	f.Fuzz(func(t *testing.T, seed int64, name, effect, label, kind string) {
 		r := rand.New(rand.NewSource(seed))
 		scopes := randomScopes(r)

@@ -60,18 +60,18 @@ func goldenWord(c *Input, s *Scope, word string) error {
 	case "read":
 	case "explain", "show":
 		c.Plan.Kinds = []string{key}
-	case "update", "delete", "insert", "truncate":
+	case "update", "delete", "insert":
 		change(c, key)
+	case "truncate":
+		change(c, key)
+		c.Plan.Reversible = false
 	case "unbounded":
 		unbounded(c)
-	case "create_index":
-		define("define", "IndexStmt")
-	case "alter_table":
-		define("define", "AlterTableStmt")
-	case "drop":
-		define("define", "DropStmt")
-	case "grant":
-		define("admin", "GrantStmt")
+	case "define", "admin": // define:create_index
+		if m, err := baseModules(); err != nil || !strings.Contains(string(m.points), `"`+value+`":`) {
+			return fmt.Errorf("%q is no kind with a rating (%v)", value, err)
+		}
+		define(key, value)
 	case "not_understood":
 		notUnderstood(c)
 	case "kind":

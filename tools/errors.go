@@ -41,6 +41,8 @@ type WrongToolError struct {
 	Use       string // the tool to use instead; "" when there is none yet
 	Construct string // what made it so: "DELETE in a WITH clause"
 	Position  int
+	// Suggestion is what to do instead where Use is "".
+	Suggestion string
 }
 
 func (e *WrongToolError) Error() string {

@@ -240,7 +240,8 @@ func TestEachToolSendsTheOtherOnes(t *testing.T) {
 		{"r", "DELETE FROM users", "query_write"}, {"r", "INSERT INTO audit VALUES ('x') RETURNING what", "query_write"},
 		{"r", "WITH a AS (DELETE FROM users RETURNING id) SELECT id FROM a", "query_write"},
 		{"w", "SELECT 1", "query"}, {"w", "EXPLAIN SELECT 1", "query"}, {"w", "SHOW timezone", "query"},
-		{"r", "DROP TABLE users", ""}, {"w", "CREATE TABLE x ()", ""}, {"w", "TRUNCATE users", ""}, {"w", "GRANT ALL ON users TO public", ""},
+		{"r", "DROP TABLE users", "query_write"}, {"r", "CREATE TABLE x ()", "query_write"}, {"r", "TRUNCATE users", "query_write"}, {"r", "GRANT ALL ON users TO public", "query_write"},
+		{"w", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", ""}, {"w", "VACUUM users", ""},
 		{"r", "SELECT 1 FOR UPDATE", ""}, {"r", "SELECT * INTO x FROM users", ""}, {"w", "MERGE INTO users USING audit ON true WHEN MATCHED THEN DELETE", ""},
 		{"r", "COPY users TO STDOUT", ""}, {"w", "DO ''", ""}, {"w", "CALL x()", ""},
 	} {

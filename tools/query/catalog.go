@@ -31,6 +31,8 @@ type catalog struct {
 	// of users' aggregates: the functions they are made of
 	aggregates map[uint32][]uint32
 
+	eventTriggers []string // that are not disabled
+
 	labels map[uint32]map[int16]labelled // relation -> column number -> label; with everything derived from it
 	taints map[uint32]labelled           // views that show a labelled column, and one of them
 }

@@ -164,6 +164,7 @@ func (l *loader) tables() {
 	l.each(sqlTriggers, func(v []string) {
 		of(v[0], func(r *relation) { r.triggers = append(r.triggers, v[1]) })
 	})
+	l.each(sqlEventTriggers, func(v []string) { c.eventTriggers = append(c.eventTriggers, v[0]) })
 	l.each(sqlTableCode, func(v []string) {
 		of(v[0], func(r *relation) { r.code = append(r.code, codeUse{v[1], v[2], oid(v[3])}) })
 	})

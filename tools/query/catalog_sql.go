@@ -21,6 +21,7 @@ const (
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_attrdef),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_trigger),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_policy),
+		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_event_trigger),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_inherits),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_namespace),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_auth_members))`
@@ -60,6 +61,8 @@ const (
 	sqlCasts = `SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast WHERE castfunc <> 0 ORDER BY oid`
 
 	sqlInherits = `SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits ORDER BY 1, 2`
+
+	sqlEventTriggers = `SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1`
 
 	sqlTriggers = `SELECT tgrelid, tgname FROM pg_catalog.pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2`
 

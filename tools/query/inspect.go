@@ -15,9 +15,11 @@ import (
 type finding struct {
 	facts  tools.Facts // without Text
 	cat    *catalog
-	names  []string // the relations as the statement names them, quoted; for the guard
-	stamps []string // what the guard answers for each while nothing has changed
-	masked int      // labelled columns that are selected by name; a star's are not counted
+	guards     // of the relations as the statement names them
+	masked int // labelled columns that are selected by name; a star's are not counted
+
+	changed []*relation // of a definition: the tables and views it changes
+	before  guards      // and what their names mean before it
 
 	// For the server's answer (oracle.go): what the statement is when nothing of it is unclear, whether names are all that is
 	// unclear, and the relations it names.
@@ -89,6 +91,9 @@ func (r *resolved) alias() string {
 }
 
 func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
+	if st.Define != nil {
+		return inspectDefinition(cat, st)
+	}
 	in := &inspection{cat: cat, st: st, types: touched{}}
 	for _, step := range []func() error{in.relations, in.columns, in.labels} {
 		if err := step(); err != nil {
@@ -117,14 +122,9 @@ func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
 	slices.Sort(f.facts.Functions)
 	f.facts.Functions = slices.Compact(f.facts.Functions)
 	f.facts.Summary = summary(st, f.facts.Objects)
-	for _, r := range in.rels {
-		name := quoteIdent(r.Relation.Name)
-		if r.Relation.Schema != "" {
-			name = quoteIdent(r.Relation.Schema) + "." + name
-		}
-		if !slices.Contains(f.names, name) {
-			f.names, f.stamps = append(f.names, name), append(f.stamps, r.stamp)
-		}
+	for i := range in.rels {
+		r := &in.rels[i]
+		f.guards.add(r.Relation.Schema, r.Relation.Name, r.relation)
 	}
 	return f, nil
 }
@@ -139,6 +139,22 @@ func (f *finding) unclear(unknown []tools.Unclear) {
 
 func (in *inspection) doubt(what string, position int) {
 	in.doubts = append(in.doubts, tools.Unclear{Construct: what, Position: position})
+}
+
+// guards are what the execution asks, to know that names still mean what they meant here.
+type guards struct {
+	names  []string // quoted
+	stamps []string // what is answered for each while nothing has changed
+}
+
+func (g *guards) add(schemaName, name string, r *relation) {
+	name = quoteIdent(name)
+	if schemaName != "" {
+		name = quoteIdent(schemaName) + "." + name
+	}
+	if !slices.Contains(g.names, name) {
+		g.names, g.stamps = append(g.names, name), append(g.stamps, r.stamp)
+	}
 }
 
 func (in *inspection) unclear(what string, position int) {

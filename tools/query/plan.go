@@ -146,6 +146,12 @@ func (t *Tool) fits(st *sqlparse.Statement) error {
 	if len(st.Refused) > 0 {
 		return refused(st.Refused[0])
 	}
+	if st.Define != nil && t.name == toolRead {
+		return &tools.WrongToolError{Use: toolWrite, Construct: statementWords(st.Define.Kind), Position: 1}
+	}
+	if st.Define != nil {
+		return nil
+	}
 	switch st.Kind {
 	case "select", "explain", "show":
 		if t.name == toolWrite && len(st.Writes) == 0 {
@@ -187,10 +193,13 @@ func notUnderstood(m sqlparse.Mention, suggestion string) error {
 // refused is for what is understood and belongs to neither tool.
 func refused(m sqlparse.Mention) error {
 	if m.Effect != "" {
-		return &tools.WrongToolError{Construct: m.What, Position: m.Position}
+		return &tools.WrongToolError{Construct: m.What, Position: m.Position, Suggestion: m.Advice}
 	}
 	return notUnderstood(m, "each call is one statement in a transaction and a session that the gateway makes; leave this out")
 }
+
+// statementWords are a kind in SQL's words: "create_table" is CREATE TABLE.
+func statementWords(kind string) string { return strings.ToUpper(strings.ReplaceAll(kind, "_", " ")) }
 
 // text is the exact call for people and the record: the statement, and each parameter on a line of its own.
 func (c *call) text() string {

@@ -47,7 +47,7 @@ func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.
 	if !ok || !ok2 || p.Tool != t.name {
 		return nil, errors.New("query: a plan or facts of another tool")
 	}
-	if f.Effect == tools.Write && (t.name != toolWrite || !ob.Changes) {
+	if (f.Effect == tools.Write || c.st.Define != nil) && (t.name != toolWrite || !ob.Changes) {
 		return nil, &tools.WrongToolError{Use: toolWrite, Construct: strings.ToUpper(c.st.Kind), Position: 1}
 	}
 	values := make([][]byte, len(c.params))
@@ -134,6 +134,8 @@ var errChanged = errors.New("the target's catalog changed")
 
 func (e *execution) run() (*tools.Rendered, error) {
 	switch {
+	case e.write && e.call.st.Define != nil:
+		return e.define()
 	case e.write:
 		return e.change()
 	case e.call.st.Kind == "select":
@@ -202,14 +204,18 @@ func appName(id string) string {
 }
 
 // guard asks whether the statement's names still mean what was inspected. It runs after the statement took its locks.
-func (e *execution) guard(p *pgconn.Pipeline) {
-	for _, name := range e.in.names {
+func (e *execution) guard(p *pgconn.Pipeline) { e.in.guards.ask(p) }
+
+func (e *execution) guarded(p *pgconn.Pipeline) error { return e.in.guards.answered(p) }
+
+func (g *guards) ask(p *pgconn.Pipeline) {
+	for _, name := range g.names {
 		p.SendQueryPrepared(stmtGuard, [][]byte{[]byte(name)}, nil, nil)
 	}
 }
 
-func (e *execution) guarded(p *pgconn.Pipeline) error {
-	for _, stamp := range e.in.stamps {
+func (g *guards) answered(p *pgconn.Pipeline) error {
+	for _, stamp := range g.stamps {
 		rr, err := next(p)
 		if err != nil {
 			return err

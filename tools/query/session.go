@@ -29,6 +29,15 @@ func (t *target) path() []string {
 	return path
 }
 
+// definingPath is the search path where something is made: the same schemas in the same order, pg_catalog being implied.
+func (t *target) definingPath() string {
+	var path []string
+	for _, s := range t.path()[1:] {
+		path = append(path, quoteIdent(s))
+	}
+	return strings.Join(append(path, "pg_temp"), ", ")
+}
+
 func (t *target) poolConfig() (*pgxpool.Config, error) {
 	// Everything is set here, so that PG* variables and files of the gateway's own user decide nothing.
 	conf, err := pgxpool.ParseConfig("host=localhost port=5432 user=x dbname=x password=x sslmode=disable passfile=/nonexistent pool_min_conns=0")

@@ -92,6 +92,11 @@ func (t *target) finding(ctx context.Context, c *call) (*finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.st.Define != nil { // runs only on a catalog of this moment
+		if cat, err = t.catalog(ctx, cat); err != nil {
+			return nil, err
+		}
+	}
 	if f := t.remembered(cat, c.sql); f != nil {
 		return f, nil
 	}

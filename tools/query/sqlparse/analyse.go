@@ -79,7 +79,9 @@ func (w *walk) statement(raw *pg.RawStmt, in around) {
 		w.st.Kind, w.st.Setting, w.st.Output = "show", strings.ToLower(n.GetName()), Output{Why: "SHOW"}
 		return
 	default:
-		w.utility(m, in)
+		if !w.defines(m, in) {
+			w.utility(m, in)
+		}
 		return
 	}
 	w.message(m, in)

@@ -224,6 +224,20 @@ func (st *Statement) check(sql string) error {
 	for _, c := range st.Columns {
 		at = append(at, c.Position)
 	}
+	if d := st.Define; d != nil {
+		if d.Kind == "" || d.Effect != effectDefine && d.Effect != effectAdmin && d.Effect != effectWrite || len(d.Targets) == 0 {
+			return errors.New("an incomplete definition")
+		}
+		for _, t := range d.Targets {
+			at = append(at, t.Position)
+		}
+		for _, m := range d.Moves {
+			at = append(at, m.Position)
+		}
+		for _, c := range d.Columns {
+			at = append(at, c.Position)
+		}
+	}
 	for _, position := range at {
 		if position < 0 || position > end {
 			return fmt.Errorf("a position of %d in a text of %d characters", position, end-1)

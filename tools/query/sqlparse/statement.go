@@ -22,6 +22,9 @@ type Statement struct {
 	// Unclear names constructs that the walk does not know. Not empty means not understood.
 	Unclear []Mention `json:"unclear,omitempty"`
 
+	// Define is what a statement says that defines or administers, and TRUNCATE; nil for all others.
+	Define *Definition `json:"define,omitempty"`
+
 	Relations []Relation  `json:"relations,omitempty"`
 	Columns   []ColumnRef `json:"columns,omitempty"`
 	Functions []Call      `json:"functions,omitempty"`
@@ -73,9 +76,10 @@ type ParamToken struct {
 
 // Mention is a construct and its place.
 type Mention struct {
-	What     string `json:"what"`     // in SQL's words: "FOR UPDATE", "DROP TABLE"
-	Effect   string `json:"effect"`   // write, define, admin, or "" where only the session is concerned
-	Position int    `json:"position"` // 1-based, in characters; 0 when the node has none
+	What     string `json:"what"`             // in SQL's words: "FOR UPDATE", "DROP TABLE"
+	Effect   string `json:"effect"`           // write, define, admin, or "" where only the session is concerned
+	Position int    `json:"position"`         // 1-based, in characters; 0 when the node has none
+	Advice   string `json:"advice,omitempty"` // of what is refused: what to do instead
 }
 
 // Relation is a table name in FROM, INTO, UPDATE, USING ... CTE references are not relations.

@@ -48,6 +48,7 @@ const (
 
 type walk struct {
 	st    *Statement
+	def   *Definition // of a statement that defines; see defines
 	chars positions
 	facts int
 	// fields is the structure of each message type met.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,10 +154,15 @@ func (g *Gateway) refresh(call *Call) (Tool, error) {
 // was decided again. A difference makes the approval stale, for good.
 func (g *Gateway) stillApproved(ctx context.Context, call *Call) error {
 	req := call.Approval
-	if call.Decision.Verdict == policy.Deny || req.Revision == call.revisions() {
+	if call.Decision.Verdict == policy.Deny || req.Revision == call.revisions() && answers(req, call.Decision.Approval) {
 		return nil
 	}
 	return g.stale(ctx, call, *req)
+}
+
+// answers: a yes to req is one to what is needed now. Rules on the time of day may want other people than when they were asked.
+func answers(req *approvals.Request, need *policy.Requirement) bool {
+	return need == nil || slices.Equal(req.From, need.From) && req.Count >= need.Count && req.Assurance == need.Assurance
 }
 
 // stale closes a request for good whose call is no longer what people were asked about.

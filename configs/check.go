@@ -156,11 +156,36 @@ func (r *report) policy(p *Policy) {
 	if p == nil {
 		return
 	}
-	if len(p.Rego) == 0 {
-		r.emptiness("policy", "names no rules; write rego: [policies/]")
+	if len(p.Rego) == 0 && p.Bundle == nil {
+		r.emptiness("policy", "names no rules; write rego: [policies/], or bundle")
+	}
+	if p.Bundle != nil {
+		r.bundle(p.Bundle)
 	}
 	if p.Mode == "override" {
 		r.warn("policy.mode", "votes of your Rego replace what the score decides; write tighten unless that is what they are for")
+	}
+}
+
+func (r *report) bundle(b *Bundle) {
+	given := 0
+	for _, where := range []string{b.File, b.Folder, b.URL} {
+		if where != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		r.emptiness("policy.bundle", "needs one of file, folder and url")
+		return
+	}
+	if b.URL == "" {
+		return
+	}
+	if _, err := secureURL(b.URL); err != nil {
+		r.problem("policy.bundle.url", "%s", err)
+	}
+	if b.PublicKey.IsZero() {
+		r.problem("policy.bundle.public_key", "is missing; what comes from a server has to be signed: public_key: file:/etc/sallyport/policy.pem")
 	}
 }
 
@@ -187,7 +212,7 @@ func (r *report) reachable(f *File) {
 // is needed.
 func secretFileModes(r *report, f *File) {
 	eachSecret(f, func(path string, s Secret) {
-		if s.kind != "file" {
+		if s.kind != "file" || path == "policy.bundle.public_key" { // which is no secret
 			return
 		}
 		if info, err := os.Stat(s.arg); err == nil && info.Mode().Perm()&0o004 != 0 {

@@ -213,7 +213,25 @@ type Policy struct {
 	// Rego are files, or folders with everything that ends in .rego below them. A file that ends in _test.rego holds tests; when one of
 	// them fails, the rules are not loaded.
 	Rego []string `yaml:"rego" check:"path"`
+	// Bundle is rules in the format of OPA's bundles, beside rego.
+	Bundle *Bundle `yaml:"bundle"`
 	// Mode says what the rules may do. With tighten the strictest of all votes and of the scopes' decision holds; with override votes replace
 	// what the score decided. Guards, deny rules and what no scope covers hold in either.
 	Mode string `yaml:"mode" default:"tighten" enum:"tighten override"`
+}
+
+// Bundle is rules in the format of OPA's bundles; one of file, folder and url. Its roots are within sallyport/operator.
+type Bundle struct {
+	// File is a bundle as opa build writes it, a gzipped tar. It is read again on SIGHUP.
+	File string `yaml:"file" check:"path"`
+	// Folder is a bundle that is not packed. It is read again on SIGHUP.
+	Folder string `yaml:"folder" check:"path"`
+	// URL is asked for the bundle again and again. Plain http is accepted on loopback only.
+	URL string `yaml:"url"`
+	// PublicKey is PEM that the bundle has to be signed by: RSA (RS256), P-256 (ES256) or P-384 (ES384). Required with url.
+	PublicKey Secret `yaml:"public_key"`
+	// Poll is how long to wait between two requests to url.
+	Poll Duration `yaml:"poll" default:"60s" min:"1s" max:"24h"`
+	// MaxAge is how long a bundle decides that the server at url has not confirmed; after it every call is refused.
+	MaxAge Duration `yaml:"max_age" default:"24h" min:"1m" max:"720h"`
 }

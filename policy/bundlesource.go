@@ -90,11 +90,11 @@ func OpenBundle(ctx context.Context, cfg BundleConfig) (*BundleSource, error) {
 	return s, nil
 }
 
-// Rego is the rules in force: the bundle's and those beside it.
-func (s *BundleSource) Rego() *Rego {
+// Modules are those of the bundle in force, and its documents.
+func (s *BundleSource) Modules() ([]Module, map[string]any) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.cfg.with(s.current)
+	return s.current.Modules, s.current.Data
 }
 
 // Revision is that of the bundle in force.

@@ -84,7 +84,7 @@ func (s *server) buildWorld(ctx context.Context, f *configs.File) (_ *gateway.Wo
 	if err != nil {
 		return nil, err
 	}
-	decides, err := openPolicy(ctx, f) // before anything is connected to
+	decides, err := openPolicy(ctx, f, s.bundle) // before anything is connected to
 	if err != nil {
 		return nil, err
 	}
@@ -174,31 +174,13 @@ func (d describers) Describe(ctx context.Context, target, path, detail string) (
 	return by.Describe(ctx, target, path, detail)
 }
 
-// openPolicy compiles what decides: the scopes, and the operator's Rego, whose tests are run.
-func openPolicy(ctx context.Context, f *configs.File) (*policy.Engine, error) {
-	cfg, err := policyConfig(f)
-	if err != nil {
-		return nil, err
-	}
-	return policy.New(ctx, cfg)
-}
-
-// operatorRego reads the operator's modules; nil when there are none.
-func operatorRego(f *configs.File) (*policy.Rego, error) {
-	if f.Policy == nil {
-		return nil, nil
-	}
-	modules, err := policy.ReadModules(f.Policy.Rego)
-	if err != nil {
-		return nil, hinted(fmt.Errorf("policy.rego: %w", err), "paths are relative to the folder of the configuration")
-	}
-	return &policy.Rego{Modules: modules, Override: f.Policy.Mode == "override"}, nil
-}
-
-func policyConfig(f *configs.File) (policy.Config, error) {
+func policyConfig(ctx context.Context, f *configs.File, bundle *policy.BundleSource) (policy.Config, error) {
 	cfg := policy.Config{Narrow: narrowers, Match: matchers}
 	var err error
-	if cfg.Rego, err = operatorRego(f); err != nil {
+	if bundle != nil {
+		cfg.Fresh = bundle.Fresh
+	}
+	if cfg.Rego, err = operatorRego(ctx, f, bundle); err != nil {
 		return cfg, err
 	}
 	for name, t := range f.Targets {

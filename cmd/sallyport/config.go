@@ -17,7 +17,7 @@ func newConfig() *cobra.Command {
 			if err != nil {
 				return configError(err)
 			}
-			if _, err := openPolicy(cmd.Context(), f); err != nil {
+			if _, err := openPolicy(cmd.Context(), f, nil); err != nil {
 				return configError(err)
 			}
 			for _, w := range f.Warnings {

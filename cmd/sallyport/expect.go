@@ -24,7 +24,7 @@ PATHS that are folders or end in .rego are tested by themselves; without any, th
 files hold cases, JSON objects one after another, and need --config.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, files := splitPaths(args)
-			rego, err := regoToTest(config, paths)
+			rego, err := regoToTest(cmd.Context(), config, paths)
 			if err != nil {
 				return err
 			}

@@ -45,7 +45,7 @@ func openRulebook(ctx context.Context, path string) (*rulebook, error) {
 	if err != nil {
 		return nil, configError(err)
 	}
-	cfg, err := policyConfig(f)
+	cfg, err := policyConfig(ctx, f, nil)
 	if err != nil {
 		return nil, err
 	}

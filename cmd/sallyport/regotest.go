@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -35,7 +36,7 @@ func splitPaths(args []string) (rego, cases []string) {
 }
 
 // regoToTest is the Rego at paths, or without any what the configuration names; nil when neither has some.
-func regoToTest(config string, paths []string) (*policy.Rego, error) {
+func regoToTest(ctx context.Context, config string, paths []string) (*policy.Rego, error) {
 	if len(paths) > 0 {
 		modules, err := policy.ReadModules(paths)
 		if err != nil {
@@ -50,7 +51,7 @@ func regoToTest(config string, paths []string) (*policy.Rego, error) {
 	if err != nil {
 		return nil, configError(err)
 	}
-	return operatorRego(f)
+	return operatorRego(ctx, f, nil)
 }
 
 // runRegoTests runs the tests of r; failed is how many did not pass. Rules without any test are an error: nothing was shown.

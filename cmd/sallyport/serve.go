@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"reflect"
 	"sync"
 	"syscall"
@@ -24,6 +25,7 @@ import (
 	"sallyport/gateway/adminapi"
 	"sallyport/gateway/mcpserver"
 	"sallyport/identity"
+	"sallyport/policy"
 	"sallyport/store"
 )
 
@@ -65,12 +67,15 @@ type server struct {
 	serverConfig
 	store    *store.Store
 	verifier *identity.Verifier
+	bundle   *policy.BundleSource // nil without a remote bundle
 	gateway  *gateway.Gateway
 	mcp      *mcpserver.Server
 	pages    *web.Server
 	listener net.Listener
 	metrics  net.Listener // nil when not configured
 	current  *current
+	// reloading is held while a world is built and put into force, so that a bundle and a configuration do not undo each other.
+	reloading sync.Mutex
 }
 
 // newServer opens everything a gateway needs, or nothing: on error what was opened is closed again.
@@ -107,6 +112,9 @@ func (s *server) open(ctx context.Context, undo func(func())) (err error) {
 		return err
 	}
 	undo(func() { s.verifier.Close() })
+	if s.bundle, err = openBundle(ctx, f, filepath.Join(f.State, "policy"), s.log); err != nil {
+		return err
+	}
 	world, err := s.buildWorld(ctx, f)
 	if err != nil {
 		return err
@@ -181,6 +189,9 @@ func (s *server) run(ctx context.Context) error {
 	defer signal.Stop(hup)
 	wg.Go(func() { s.expireLoop(work) })
 	wg.Go(func() { s.reloadLoop(work, hup) })
+	if s.bundle != nil {
+		wg.Go(func() { s.bundle.Run(work, s.activateBundle) })
+	}
 	s.log.Info("gateway ready", "listen", s.listener.Addr().String(), "public_url", s.file.PublicURL, "version", version)
 
 	var err error
@@ -248,6 +259,8 @@ func (s *server) reloadLoop(ctx context.Context, hup <-chan os.Signal) {
 }
 
 func (s *server) reload(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	f, err := configs.Load(s.path)
 	if err != nil {
 		return err
@@ -255,11 +268,23 @@ func (s *server) reload(ctx context.Context) error {
 	if key := fixedKey(s.file, f); key != "" {
 		return fmt.Errorf("%s cannot change while the gateway runs; restart it", key)
 	}
+	return s.replace(ctx, f, "configuration reloaded")
+}
+
+// activateBundle puts the bundle that the server has into force, under the configuration that is.
+func (s *server) activateBundle(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	return s.replace(ctx, s.current.get(), "policy bundle "+s.bundle.Revision()+" activated")
+}
+
+// replace puts a new world into force. Guarded by reloading.
+func (s *server) replace(ctx context.Context, f *configs.File, what string) error {
 	w, err := s.buildWorld(ctx, f)
 	if err != nil {
 		return err
 	}
-	if err := s.recordConfig(ctx, "configuration reloaded", f); err != nil {
+	if err := s.recordConfig(ctx, what, f); err != nil {
 		w.Close()
 		return err
 	}
@@ -277,13 +302,22 @@ func fixedKey(old, changed *configs.File) string {
 		{"listen", old.Listen, changed.Listen}, {"tls", old.TLS, changed.TLS}, {"trusted_proxies", old.TrustedProxies, changed.TrustedProxies},
 		{"metrics", old.Metrics, changed.Metrics}, {"public_url", old.PublicURL, changed.PublicURL}, {"state", old.State, changed.State},
 		{"identity", old.Identity, changed.Identity}, {"sessions", old.Sessions, changed.Sessions}, {"approvals", old.Approvals, changed.Approvals},
-		{"log", old.Log, changed.Log},
+		{"log", old.Log, changed.Log}, {"policy.bundle", remoteBundle(old), remoteBundle(changed)},
 	} {
 		if !reflect.DeepEqual(k.old, k.new) {
 			return k.name
 		}
 	}
 	return ""
+}
+
+// remoteBundle is where a bundle comes from that the gateway keeps asking for; nil when there is none. The modules beside it are checked
+// together with it, so they are fixed as well.
+func remoteBundle(f *configs.File) any {
+	if f.Policy == nil || f.Policy.Bundle == nil || f.Policy.Bundle.URL == "" {
+		return nil
+	}
+	return *f.Policy
 }
 
 // recordConfig appends that a configuration came into force, or that the gateway stopped.
@@ -299,6 +333,11 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := s.verifier.Ready(); err != nil {
 		problems = append(problems, "identity: "+err.Error())
+	}
+	if s.bundle != nil {
+		if err := s.bundle.Fresh(); err != nil {
+			problems = append(problems, err.Error())
+		}
 	}
 	if len(problems) == 0 {
 		fmt.Fprintln(w, "ready")
@@ -336,6 +375,12 @@ func (c *current) set(f *configs.File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.file = f
+}
+
+func (c *current) get() *configs.File {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.file
 }
 
 func (c *current) roles() adminapi.Roles {

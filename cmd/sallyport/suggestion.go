@@ -283,7 +283,7 @@ func (g *suggestion) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := policyConfig(f)
+	cfg, err := policyConfig(ctx, f, nil)
 	if err != nil {
 		return err
 	}

@@ -58,8 +58,8 @@ func init() { // breaks the cycle methods -> handlers -> methods
 		"conversations.replies": {token: BotToken, args: with(history(), "ts", argText|required), run: conversationReplies},
 		"users.info":            {token: BotToken, scope: "users:read", args: map[string]argKind{"user": argText | required, "include_locale": argBool}, run: userInfo},
 		"users.lookupByEmail":   {token: BotToken, scope: "users:read.email", args: map[string]argKind{"email": argText | required}, run: lookupByEmail},
-		"usergroups.list":       {token: BotToken, scope: "usergroups:read", args: map[string]argKind{"include_users": argBool, "include_count": argBool, "include_disabled": argBool, "team_id": argText}, run: listUserGroups},
-		"usergroups.users.list": {token: BotToken, scope: "usergroups:read", args: map[string]argKind{"usergroup": argText | required, "include_disabled": argBool, "team_id": argText}, run: listUserGroupUsers},
+		"usergroups.list":       {token: BotToken, scope: "usergroups:read", args: map[string]argKind{"include_users": argBool, "include_count": argBool, "include_disabled": argBool}, run: listUserGroups},
+		"usergroups.users.list": {token: BotToken, scope: "usergroups:read", args: map[string]argKind{"usergroup": argText | required, "include_disabled": argBool}, run: listUserGroupUsers},
 	}
 }
 
@@ -91,6 +91,9 @@ func (m *method) parse(raw map[string]any) (args, *apiError) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		kind, known := m.args[name]
+		if name == "team_id" { // Slack's own client sends it with every call
+			kind, known = argText, true
+		}
 		if !known {
 			return out, failAt("invalid_arguments", fmt.Sprintf("slackfake: unknown argument: %s", name))
 		}

@@ -104,11 +104,14 @@ var (
 	numberInput = object(actionable.also(dispatchable, focusable, placeheld, fields{"!is_decimal_allowed": boolean, "initial_value": isText, "min_value": isText, "max_value": isText}))
 	fileInput   = object(actionable.also(fields{"filetypes": list(1, 0, isText), "max_files": integer(1, int64(lim("FileInput.max_files")))}))
 
-	feedbackButton = object(fields{"!text": plainText(lim("feedback.text")), "!value": text(0, lim("feedback.value")), "accessibility_label": text(1, lim("FeedbackButtons.positive_button"))})
-	feedback       = object(actionable.also(fields{"!positive_button": feedbackButton, "!negative_button": feedbackButton}))
-	iconButton     = object(actionable.also(confirmable, fields{"!icon": oneOf("trash"), "!text": plainText(0), "value": text(0, lim("icon_button.value")),
+	feedback   = object(actionable.also(fields{"!positive_button": feedbackButton("FeedbackButtons.positive_button"), "!negative_button": feedbackButton("FeedbackButtons.negative_button")}))
+	iconButton = object(actionable.also(confirmable, fields{"!icon": oneOf("trash"), "!text": plainText(0), "value": text(0, lim("icon_button.value")),
 		"accessibility_label": text(1, lim("IconButton.accessibility_label")), "visible_to_user_ids": list(0, 0, isText)}))
 )
+
+func feedbackButton(labelLimit string) check {
+	return object(fields{"!text": plainText(lim("feedback.text")), "!value": text(0, lim("feedback.value")), "accessibility_label": text(1, lim(labelLimit))})
+}
 
 // Where each element may stand.
 var (

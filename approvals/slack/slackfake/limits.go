@@ -47,6 +47,7 @@ var limits = map[string]int{
 	"RichTextInput.max_lines":         100,
 	"FileInput.max_files":             10,
 	"FeedbackButtons.positive_button": 75,
+	"FeedbackButtons.negative_button": 75,
 	"IconButton.accessibility_label":  75,
 	"BaseView.blocks":                 100,
 	"BaseView.private_metadata":       3000,

@@ -118,4 +118,5 @@ type Body struct {
 type Record struct {
 	Entry Entry
 	Body  *Body
+	Spent []Spent // of budgets; nil for most
 }

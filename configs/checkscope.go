@@ -19,6 +19,11 @@ func (r *report) scope(f *File, s *Scope, name, path string) {
 	for i := range s.Deny {
 		r.when(f, &s.Deny[i].When, fmt.Sprintf("%s.deny[%d].when", path, i))
 	}
+	for i, b := range s.Budgets {
+		if b.Calls == 0 && b.Rows == 0 && b.MaskedValues == 0 && b.Bytes == 0 {
+			r.emptiness(fmt.Sprintf("%s.budgets[%d]", path, i), "names no amount; write calls, rows, masked_values or bytes")
+		}
+	}
 	r.narrowing(f, s, path)
 	if s.Risk.Ask > s.Risk.Deny {
 		r.problem(path+".risk.ask", "%d is above risk.deny (%d); write ask at most as high as deny", s.Risk.Ask, s.Risk.Deny)

@@ -81,6 +81,10 @@ var refused = []struct{ old, new, want string }{
 	{"    risk:", "    deny: [{when: {targets: [»oders-db]}, reason: x}]\n    risk:", `scopes.support.deny[0].when.targets[0]: there is no target "oders-db"; did you mean orders-db?`},
 	{"    risk:", "    deny: [{when: {operations: [a], commands: »[b]}, reason: x}]\n    risk:", `scopes.support.deny[0].when.commands: a call is never both a command and an operation of an API, so the rule refuses nothing; write two rules`},
 
+	{"    risk:", "    budgets: [»{per: hour}]\n    risk:", `scopes.support.budgets[0]: names no amount; write calls, rows, masked_values or bytes`},
+	{"    risk:", "    budgets: [{calls: 5, per: »week}]\n    risk:", `scopes.support.budgets[0].per: "week" is not one of hour, day`},
+	{"    risk:", "    budgets: [{calls: »0, per: day}]\n    risk:", `scopes.support.budgets[0].calls: 0 is too small; write at least 1`},
+
 	// Kinds of values.
 	{"count: 1", "count: »one", `scopes.support.approval.count: "one" is not a whole number; write digits without quotes`},
 	{"count: 1", "count: »0", `scopes.support.approval.count: 0 is too small; write 1 to 10`},

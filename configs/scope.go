@@ -28,6 +28,9 @@ type Scope struct {
 	Hours *Hours `yaml:"hours"`
 	// Limits of one call.
 	Limits Limits `yaml:"limits"`
+	// Budgets bound what one person may use under this scope in an hour or a day, whatever the agent and the client. A call that was
+	// denied uses nothing; one whose outcome is unknown uses all that it could.
+	Budgets []Budget `yaml:"budgets"`
 	// Risk is where asking and refusing begin.
 	Risk Risk `yaml:"risk"`
 	// Approval is who is asked. Absent: what would be asked is denied.
@@ -92,6 +95,20 @@ type Limits struct {
 	Time Duration `yaml:"time" min:"10ms" max:"1h"`
 	// AffectedRows is how many rows a statement may change; more is rolled back.
 	AffectedRows int `yaml:"affected_rows" min:"1"`
+}
+
+// Budget is what may be used in an hour or a day. Refused when it names no amount.
+type Budget struct {
+	// Per is the length of the windows, which begin at full hours, or at midnight, UTC.
+	Per string `yaml:"per" check:"required" enum:"hour day"`
+	// Calls that reached the target.
+	Calls int `yaml:"calls" min:"1"`
+	// Rows returned or changed. What is left also bounds the next call.
+	Rows int `yaml:"rows" min:"1"`
+	// MaskedValues are values replaced in results. A read that would go past it is withheld.
+	MaskedValues int `yaml:"masked_values" min:"1"`
+	// Bytes of results, as JSON. A read that would go past it is withheld.
+	Bytes Size `yaml:"bytes" min:"1B"`
 }
 
 // Risk holds the thresholds on the score of a call, 0 to 100: below ask it is allowed, from ask on people are asked, from deny on

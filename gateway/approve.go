@@ -195,7 +195,7 @@ func (g *Gateway) intend(ctx context.Context, call *Call) (context.Context, func
 	g.flights[call.ID] = f
 	g.mu.Unlock()
 
-	if err := g.Store.ConsumeAndIntend(ctx, use, audit.Record{Entry: call.entry(audit.KindIntent), Body: call.body(nil)}); err != nil {
+	if err := g.Store.ConsumeAndIntend(ctx, use, call.intent()); err != nil {
 		g.land(call.ID)
 		cancel(nil)
 		if call.Approval != nil {
@@ -211,10 +211,20 @@ func (g *Gateway) intend(ctx context.Context, call *Call) (context.Context, func
 		}
 		return ctx, nil, unavailable("audit", err)
 	}
+	g.counted(call)
 	if call.Approval == nil {
 		return ctx, func() { g.land(call.ID); cancel(nil) }, nil
 	}
 	return ctx, func() { cancel(nil) }, nil // lands after its outcome is recorded, see answer
+}
+
+// intent is the record that precedes an execution. It counts what the call may use: if nothing more is ever heard of it, it used that.
+func (c *Call) intent() audit.Record {
+	rec := audit.Record{Entry: c.entry(audit.KindIntent), Body: c.body(nil)}
+	if c.spending != nil {
+		rec.Spent = c.spending.counting(c.spending.held)
+	}
+	return rec
 }
 
 // closedSince says how a request ended that was approved a moment ago.

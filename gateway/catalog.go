@@ -40,6 +40,7 @@ type targetInfo struct {
 	Allow       []string `json:"allow"` // effects some scope of yours covers; a call may still be asked or denied
 	MayAsk      bool     `json:"may_ask"`
 	Limits      any      `json:"limits,omitempty"`
+	Budgets     any      `json:"budgets,omitempty"` // what is left of those of your scopes
 }
 
 // statedLimits are those a scope states; for the others the tool's own maximum holds.
@@ -64,7 +65,19 @@ func (g *Gateway) listTargets(ctx context.Context, call *Call) *answer {
 		if args.Kind != "" && args.Kind != v.Kind || !strings.Contains(v.Name+" "+v.Environment+" "+strings.Join(t.Labels, " "), args.Text) {
 			continue
 		}
-		list = append(list, targetInfo{Name: v.Name, Kind: v.Kind, Environment: v.Environment, Tools: t.Tools, Allow: v.Allow, MayAsk: v.MayAsk, Limits: statedLimits(v.Limits)})
+		info := targetInfo{Name: v.Name, Kind: v.Kind, Environment: v.Environment, Tools: t.Tools, Allow: v.Allow, MayAsk: v.MayAsk, Limits: statedLimits(v.Limits)}
+		var budgets []budgetInfo
+		for _, scope := range v.Budgeted {
+			left, err := g.budgetsLeft(ctx, call, scope)
+			if err != nil {
+				return g.closeOwn(ctx, call, nil, err)
+			}
+			budgets = append(budgets, left...)
+		}
+		if len(budgets) > 0 {
+			info.Budgets = budgets
+		}
+		list = append(list, info)
 	}
 	return g.closeOwn(ctx, call, map[string]any{"targets": list}, nil)
 }
@@ -98,6 +111,7 @@ type accessInfo struct {
 	Summary   string              `json:"summary,omitempty"`
 	Objects   []tools.Object      `json:"objects,omitempty"`
 	Approval  *policy.Requirement `json:"approval,omitempty"`
+	Budgets   []budgetInfo        `json:"budgets,omitempty"` // what is left of those of the scope
 	WouldFail *Failure            `json:"would_fail,omitempty"`
 }
 
@@ -141,8 +155,12 @@ func (g *Gateway) wouldBe(ctx context.Context, call *Call, tool Tool) (*accessIn
 		return &accessInfo{Verdict: policy.Deny, Rule: f.Reason, Reasons: []policy.Reason{{ID: string(f.Code), Text: f.Message}}, WouldFail: &f}, nil
 	}
 	d := call.Decision
+	budgets, err := g.budgetsLeft(ctx, call, d.Scope)
+	if err != nil {
+		return nil, err
+	}
 	return &accessInfo{Verdict: d.Verdict, Scope: d.Scope, Rule: d.Rule, Score: d.Score, Reasons: d.Reasons, Effect: call.Facts.Effect,
-		Summary: call.Facts.Summary, Objects: call.Facts.Objects, Approval: d.Approval}, nil
+		Summary: call.Facts.Summary, Objects: call.Facts.Objects, Approval: d.Approval, Budgets: budgets}, nil
 }
 
 // decodeArgs decodes the arguments of an own tool strictly.

@@ -40,6 +40,7 @@ type Failure struct {
 	Code        Code     `json:"code"`
 	Message     string   `json:"message"`
 	Retryable   bool     `json:"retryable"`
+	RetryAfter  int      `json:"retry_after_seconds,omitempty"`
 	WhoCanFix   string   `json:"who_can_fix"` // agent, user or admin
 	Reason      string   `json:"reason,omitempty"`
 	Suggestion  string   `json:"suggestion,omitempty"`
@@ -54,10 +55,14 @@ type Failure struct {
 
 // The errors of the pipeline itself.
 type (
-	deniedError      struct{ policy.Decision }
-	pendingError     struct{ approvals.Request }
-	replayError      struct{ callID string }
-	budgetError      struct{ What, Fix string }
+	deniedError  struct{ policy.Decision }
+	pendingError struct{ approvals.Request }
+	replayError  struct{ callID string }
+	budgetError  struct {
+		What, Fix  string
+		retryAfter int  // seconds; 0: not known
+		withheld   bool // it ran, and its result stays here
+	}
 	unavailableError struct {
 		part string
 		err  error
@@ -149,7 +154,7 @@ func failure(err error) Failure {
 	case errors.As(err, &closed):
 		return closedFailure(closed)
 	case errors.As(err, &budget):
-		return Failure{Code: BudgetExceeded, Message: budget.What, Retryable: true, WhoCanFix: "agent", Reason: "budget", Suggestion: budget.Fix}
+		return budgetFailure(budget)
 	case errors.As(err, &rows):
 		return Failure{Code: BudgetExceeded, Message: rows.Error(), WhoCanFix: "agent", Reason: "affected-rows", Suggestion: "narrow the WHERE clause",
 			executed: tools.ExecutedNo}
@@ -182,6 +187,16 @@ func failure(err error) Failure {
 	default:
 		return Failure{Code: Internal, Message: "something unexpected happened inside the gateway; report the call id", WhoCanFix: "admin", Reason: "internal", executed: tools.ExecutedUnknown}
 	}
+}
+
+func budgetFailure(e *budgetError) Failure {
+	f := Failure{Code: BudgetExceeded, Message: e.What, Retryable: true, WhoCanFix: "agent", Reason: "budget", Suggestion: e.Fix, RetryAfter: e.retryAfter}
+	if e.withheld {
+		f.Reason, f.executed = "budget-result", tools.ExecutedYes
+	} else if e.retryAfter > 0 {
+		f.next = &Next{Act: "wait", Arguments: map[string]any{"seconds": e.retryAfter}}
+	}
+	return f
 }
 
 func deniedFailure(d policy.Decision) Failure {

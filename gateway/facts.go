@@ -89,6 +89,9 @@ func (c *Call) obligations() tools.Obligations {
 		// What was counted holds. Where nobody could count, people said yes knowing that nobody knows how many rows it changes.
 		l.AffectedRows = math.MaxInt32
 	}
+	if s := c.spending; s != nil && s.rows >= 0 { // what is left of a budget
+		l.Rows, l.AffectedRows = int(min(orElse(l.Rows, mostRows), s.rows)), int(min(orElse(l.AffectedRows, mostChanged), s.rows))
+	}
 	return tools.Obligations{
 		CallID:  c.ID,
 		Caller:  c.Principal.Issuer + "#" + c.Principal.Subject,

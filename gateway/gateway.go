@@ -54,6 +54,8 @@ type Gateway struct {
 	draining  chan struct{} // closed by Drain
 	drainOnce sync.Once
 
+	held held // what running calls may use of budgets
+
 	asking sync.Mutex // held from counting a caller's open requests to opening one more
 
 	mu      sync.Mutex
@@ -63,7 +65,7 @@ type Gateway struct {
 // New checks its configuration and recovers what an earlier run left open: an intent without an outcome becomes an
 // outcome of status unknown before the first call is taken.
 func New(ctx context.Context, cfg Config, w *World) (*Gateway, error) {
-	g := &Gateway{Config: cfg, metrics: newMetrics(), flights: map[string]*flight{}, draining: make(chan struct{})}
+	g := &Gateway{Config: cfg, metrics: newMetrics(), flights: map[string]*flight{}, draining: make(chan struct{}), held: held{by: map[account]audit.Amounts{}}}
 	g.sessions = newSessions(cfg.Now, cfg.SessionIdle, cfg.SessionMax)
 	g.world.Store(w)
 	n, err := cfg.Store.RecoverIntents(ctx, recoveredOutcome)
@@ -95,6 +97,8 @@ type Call struct {
 	mask     Mask
 
 	standsFor *approvals.Request // the open request that get_call asked about; nil otherwise
+
+	spending *spending // of the scope's budgets; nil without any
 
 	reached bool // Run was called: from here on "nothing happened" is the tool's to say
 	took    stageTimes
@@ -137,6 +141,7 @@ func (g *Gateway) answer(ctx context.Context, call *Call) *answer {
 
 // governed takes a call through the pipeline and records how it ended.
 func (g *Gateway) governed(ctx context.Context, call *Call) *answer {
+	defer g.released(call) // when it is recorded, or was a repetition
 	rendered, err := g.recovered(call, func() (*tools.Rendered, error) { return g.run(ctx, call) })
 	if pending, ok := asPending(err); ok {
 		return pendingReply(call, pending.Request) // recorded when the request was opened
@@ -146,6 +151,9 @@ func (g *Gateway) governed(ctx context.Context, call *Call) *answer {
 	}
 	if down, ok := as[*tools.UnreachableError](err); ok { // the operator is told what the agent is not
 		g.Log.Warn("target unreachable", "call", call.ID, "target", call.knownTarget(), "problem", down.Problem, "err", down.Err)
+	}
+	if err != nil {
+		rendered = nil // a result that goes past a budget
 	}
 	reply := resultReply(call, rendered, err)
 	if call.Approval != nil && call.reached {
@@ -203,6 +211,9 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 	if call.Decision.Verdict != policy.Allow {
 		return nil, &deniedError{call.Decision}
 	}
+	if err = g.budget(ctx, call); err != nil { // takes what the call may use, until its outcome is counted
+		return nil, err
+	}
 	if call.standsFor != nil && call.Approval == nil { // allowed now, asked then: each look at the request would run it once more
 		return nil, g.stale(ctx, call, *call.standsFor)
 	}
@@ -224,7 +235,10 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 	defer raw.Close()
 	out, err := raw.Render(ctx, call.mask) // every value passes the mask on its way into the buffer
 	call.at("run")
-	return out, call.quiet(err)
+	if err = call.quiet(err); err != nil {
+		return nil, err
+	}
+	return out, g.settle(ctx, call, out) // withholds what goes past a budget
 }
 
 // worthAsking refuses a change that the agent has to complete or to think over first, before it costs anybody's time.

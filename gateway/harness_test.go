@@ -118,8 +118,10 @@ func (r *rig) newWorld(change func(*policy.Config)) *World {
 type fakeTool struct {
 	mu        sync.Mutex
 	inspected int
-	ran       []string // statements
-	result    string   // what a run answers, as JSON string content
+	ran       []string     // statements
+	rows      int64        // that a run returns; 0 is one
+	limits    tools.Limits // of the last run
+	result    string       // what a run answers, as JSON string content
 	onRun     func(ctx context.Context) error
 	onInspect func() error
 }
@@ -160,8 +162,10 @@ func (f *fakeTool) Inspect(_ context.Context, p *tools.Plan) (*tools.Facts, erro
 	return facts, nil
 }
 
-func (f *fakeTool) Run(ctx context.Context, p *tools.Plan, _ *tools.Facts, _ tools.Obligations) (tools.Result, error) {
+func (f *fakeTool) Run(ctx context.Context, p *tools.Plan, _ *tools.Facts, ob tools.Obligations) (tools.Result, error) {
 	f.mu.Lock()
+	f.limits = ob.Limits
+	rows := max(f.rows, 1)
 	f.ran = append(f.ran, p.Parsed.(string))
 	onRun, result := f.onRun, f.result
 	f.mu.Unlock()
@@ -170,7 +174,7 @@ func (f *fakeTool) Run(ctx context.Context, p *tools.Plan, _ *tools.Facts, _ too
 			return nil, err
 		}
 	}
-	return &fakeResult{result}, nil
+	return &fakeResult{result, rows}, nil
 }
 
 func (f *fakeTool) Describe(context.Context, string, string, string) (any, error) {
@@ -179,11 +183,14 @@ func (f *fakeTool) Describe(context.Context, string, string, string) (any, error
 
 func (f *fakeTool) runs() int { f.mu.Lock(); defer f.mu.Unlock(); return len(f.ran) }
 
-type fakeResult struct{ text string }
+type fakeResult struct {
+	text string
+	rows int64
+}
 
 func (r *fakeResult) Render(_ context.Context, m tools.Mask) (*tools.Rendered, error) {
 	data := append([]byte(`{"columns":[{"name":"v","type":"text"}],"rows":[["`), m.Text(nil, []byte(r.text))...)
-	return &tools.Rendered{Data: append(data, `"]]}`...), Rows: 1, Affected: -1, Code: "SELECT 1"}, nil
+	return &tools.Rendered{Data: append(data, `"]]}`...), Rows: r.rows, Affected: -1, Code: "SELECT 1"}, nil
 }
 
 func (r *fakeResult) Close() {}

@@ -38,7 +38,7 @@ func (g *Gateway) record(ctx context.Context, call *Call, rendered *tools.Render
 	for _, c := range call.mask.Report() {
 		e.Masks = append(e.Masks, audit.Mask{Class: c.Class, Count: c.N, Why: c.Why})
 	}
-	err := g.append(ctx, call, audit.Record{Entry: e, Body: call.body(a.Structured)})
+	err := g.append(ctx, call, audit.Record{Entry: e, Body: call.body(a.Structured), Spent: call.spent(a)})
 	call.at("record")
 	return err
 }

@@ -53,6 +53,7 @@ type Store interface {
 	Writable() error
 	Append(ctx context.Context, recs ...audit.Record) error
 	RecoverIntents(ctx context.Context, mk func(intent audit.Entry) audit.Record) (int, error)
+	Spent(ctx context.Context, scope, issuer, subject string) ([]audit.Spent, error)
 	Outcome(ctx context.Context, callID string) (audit.Entry, *audit.Body, error)
 	ApprovalStore
 }

@@ -64,6 +64,8 @@ type Scope struct {
 	ObjectsAllow []string
 	ObjectsDeny  []string
 	Deny         []DenyRule
+	// Budgets bound what one caller may use over time. They are counted by the caller of this package; see [Engine.Budgets].
+	Budgets []Budget
 	// Hours are when the scope covers calls; nil is always. Its deny rules hold at all times.
 	Hours *Hours
 	// These are for the Narrower of a kind of target, which says what they mean and when they are wrong.
@@ -208,6 +210,14 @@ func (s *Scope) normalize() error {
 		}
 		if !slices.Contains([]string{"chat", "web", "web_fresh"}, s.Approval.Assurance) {
 			bad("approval: assurance %q is not one of chat, web, web_fresh", a.Assurance)
+		}
+	}
+	for i, b := range s.Budgets {
+		if b.Per != time.Hour && b.Per != 24*time.Hour {
+			bad("budgets[%d]: per %s is neither an hour nor a day", i, b.Per)
+		}
+		if b.Calls < 0 || b.Rows < 0 || b.MaskedValues < 0 || b.Bytes < 0 || b == (Budget{Per: b.Per}) {
+			bad("budgets[%d]: names no amount, or a negative one", i)
 		}
 	}
 	if s.Hours != nil {

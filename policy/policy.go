@@ -22,6 +22,7 @@ type Engine struct {
 	kinds    map[string]string   // of targets, by name
 	narrow   map[string]Narrower // by kind
 	match    map[string]Matcher  // by kind
+	budgets  map[string][]Budget // by scope
 	ratings  *ratings
 	query    rego.PreparedEvalQuery
 	operator *operator // nil without Rego of the operator's own
@@ -51,8 +52,13 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	e := &Engine{scopes: scopes, match: maps.Clone(cfg.Match), targets: cfg.Targets, kinds: map[string]string{}, narrow: maps.Clone(cfg.Narrow), timeout: cfg.EvalTimeout, blind: modules.blind}
+	e := &Engine{scopes: scopes, match: maps.Clone(cfg.Match), budgets: map[string][]Budget{}, targets: cfg.Targets, kinds: map[string]string{}, narrow: maps.Clone(cfg.Narrow), timeout: cfg.EvalTimeout, blind: modules.blind}
 	e.fresh = cfg.Fresh
+	for _, s := range cfg.Scopes {
+		if len(s.Budgets) > 0 {
+			e.budgets[s.Name] = slices.Clone(s.Budgets)
+		}
+	}
 	for _, t := range cfg.Targets {
 		e.kinds[t.Name] = t.Kind
 	}
@@ -78,6 +84,9 @@ func newEngine(ctx context.Context, cfg Config, modules modules) (*Engine, error
 	}
 	return e, nil
 }
+
+// Budgets are those of a scope, by its name; none when it has none or does not exist.
+func (e *Engine) Budgets(scope string) []Budget { return e.budgets[scope] }
 
 // Revision names the policy: a hash over the modules, the ratings and the configuration. Two engines with the same revision
 // decide the same about the same Input.

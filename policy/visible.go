@@ -9,6 +9,7 @@ type TargetView struct {
 	Environment string   // "production" where the configuration names none
 	Allow       []string // effects some scope of the caller allows, in the order read, write, define, admin; a call may still be asked or denied
 	MayAsk      bool     // some scope of the caller has people asked
+	Budgeted    []string // scopes of the caller with budgets, by name
 	Limits      Limits   // of the scope that comes first for a plain read; zero is the tool's own maximum
 }
 
@@ -39,6 +40,11 @@ func view(t TargetInfo, scopes []*scope) TargetView {
 	for _, effect := range effects {
 		if slices.ContainsFunc(scopes, func(s *scope) bool { return slices.Contains(s.Allow, effect) }) {
 			v.Allow = append(v.Allow, effect)
+		}
+	}
+	for _, s := range scopes {
+		if len(s.Budgets) > 0 {
+			v.Budgeted = append(v.Budgeted, s.Name)
 		}
 	}
 	for i := len(scopes) - 1; i >= 0; i-- { // the first by name stays

@@ -23,6 +23,7 @@ type state interface {
 	Append(ctx context.Context, recs ...audit.Record) error
 	RecoverIntents(ctx context.Context, mk func(intent audit.Entry) audit.Record) (int, error)
 	Outcome(ctx context.Context, callID string) (audit.Entry, *audit.Body, error)
+	Spent(ctx context.Context, scope, issuer, subject string) ([]audit.Spent, error)
 	OpenApproval(ctx context.Context, req approvals.Request, rec audit.Record) (approvals.Request, bool, error)
 	ApprovalByKey(ctx context.Context, attachKey string) (approvals.Request, error)
 	ApprovalByCall(ctx context.Context, callID string) (approvals.Request, error)
@@ -78,6 +79,7 @@ func conformance(t *testing.T, open func(t *testing.T, dir string, now func() ti
 		{"a reader sees the log as it was", testSnapshot},
 		{"an outcome is found with its body, within the window", testOutcome},
 		{"open intents get an outcome once", testRecover},
+		{"what records spent is counted with them", testSpent},
 		{"a request is read back whole", testRequest},
 		{"one open request per key", testAttach},
 		{"closing is a compare-and-swap", testCloseApproval},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sallyport/approvals"
 	"sallyport/audit"
@@ -23,6 +24,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// always is the length of a window that does not end during a test.
+const always = 100 * 365 * 24 * time.Hour
 
 // writeUntilKilled makes calls from 8 goroutines and prints each step after it was acknowledged.
 func writeUntilKilled(dir string) {
@@ -57,7 +61,9 @@ func writeUntilKilled(dir string) {
 				_, err = s.CastVote(ctx, req.ID, approvals.Vote{By: approvals.Identity{Subject: "bob"}, Yes: true, Digest: req.Digest}, approvals.Apply,
 					func(approvals.Request) []audit.Record { return []audit.Record{record(audit.KindVote, call)} })
 				fail(err)
-				fail(s.ConsumeAndIntend(ctx, &approvals.Use{ID: req.ID, Digest: req.Digest}, record(audit.KindIntent, call)))
+				intent := record(audit.KindIntent, call)
+				intent.Spent = spending(always, 1, 0)
+				fail(s.ConsumeAndIntend(ctx, &approvals.Use{ID: req.ID, Digest: req.Digest}, intent))
 				say("intent", call)
 				fail(s.Append(ctx, outcome(call, "{}")))
 				say("outcome", call)
@@ -133,6 +139,15 @@ func checkAfterKill(t *testing.T, dir string, intents, outcomes map[string]bool)
 	}, true)
 	if err != nil {
 		t.Fatal(err)
+	}
+	executions := int64(0)
+	for key := range found {
+		if strings.HasPrefix(key, "intent ") {
+			executions++
+		}
+	}
+	if spent, err := s.Spent(ctx, "support", "https://idp", "ann"); err != nil || executions > 0 && (len(spent) != 1 || spent[0].Calls != executions) {
+		t.Errorf("%d intents, and %+v was counted, %v", executions, spent, err)
 	}
 	for call := range intents {
 		if !found["intent "+call] {

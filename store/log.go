@@ -35,7 +35,7 @@ func (s *Store) seal(ctx context.Context, recs ...audit.Record) ([]sealed, error
 		}
 		e := r.Entry
 		e.ID, e.Body = id.String(), nil
-		out[i].entry = e
+		out[i].entry, out[i].spent = e, r.Spent
 		if r.Body == nil {
 			continue
 		}

@@ -13,7 +13,7 @@ import (
 
 // statements are prepared once on the writer's connection.
 type statements struct {
-	entry, tree, key, keyOf, intent, settle *sql.Stmt
+	entry, tree, key, keyOf, intent, settle, spend *sql.Stmt
 }
 
 func prepare(ctx context.Context, conn *sql.Conn) (s statements, err error) {
@@ -27,6 +27,7 @@ func prepare(ctx context.Context, conn *sql.Conn) (s statements, err error) {
 		{&s.keyOf, "SELECT wrapped FROM keys WHERE id = ?"},
 		{&s.intent, "INSERT INTO intents (call, seq) VALUES (?, ?)"},
 		{&s.settle, "DELETE FROM intents WHERE call = ?"},
+		{&s.spend, spend},
 	} {
 		if *p.to, err = conn.PrepareContext(ctx, p.text); err != nil {
 			return s, fmt.Errorf("store: %w", err)
@@ -39,7 +40,7 @@ func prepare(ctx context.Context, conn *sql.Conn) (s statements, err error) {
 // write-ahead log into the database.
 func (s *statements) close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{s.entry, s.tree, s.key, s.keyOf, s.intent, s.settle} {
+	for _, stmt := range []*sql.Stmt{s.entry, s.tree, s.key, s.keyOf, s.intent, s.settle, s.spend} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
@@ -71,6 +72,7 @@ type sealed struct {
 	entry audit.Entry
 	key   *dataKey // nil without body
 	body  []byte
+	spent []audit.Spent
 }
 
 // append adds records to the log: envelope, hashes, and what they do to open intents.
@@ -102,6 +104,9 @@ func (t *transaction) appendOne(r *sealed) error {
 		return err
 	}
 	if _, err := t.tree.Exec(e.Seq, joinHashes(t.head.Add(audit.LeafHash(envelope)))); err != nil {
+		return err
+	}
+	if err := t.count(r.spent); err != nil {
 		return err
 	}
 	switch e.Kind {

@@ -198,6 +198,10 @@ func policyConfig(ctx context.Context, f *configs.File, bundle *policy.BundleSou
 		if a := s.Approval; a != nil {
 			p.Approval = &policy.Requirement{From: a.From, Count: a.Count, WithinS: int(a.Within.D() / time.Second), Assurance: a.Assurance}
 		}
+		for _, b := range s.Budgets {
+			per := map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour}[b.Per]
+			p.Budgets = append(p.Budgets, policy.Budget{Per: per, Calls: int64(b.Calls), Rows: int64(b.Rows), MaskedValues: int64(b.MaskedValues), Bytes: int64(b.Bytes)})
+		}
 		for _, d := range s.Deny {
 			p.Deny = append(p.Deny, policyDeny(f, &d))
 		}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -60,6 +61,9 @@ func (r *report) column(c Column, name, path string) {
 	}
 }
 
+// signature is a function with a schema and the types of its arguments.
+var signature = regexp.MustCompile(`^("[^"]+"|[a-z_][a-z0-9_$]*)\.("[^"]+"|[a-z_][a-z0-9_$]*)\([^();'\\]*\)$`)
+
 func (r *report) postgres(p *Postgres, path string) {
 	if p.Address != "" {
 		host, _, _, err := splitDatabase(p.Address)
@@ -75,6 +79,16 @@ func (r *report) postgres(p *Postgres, path string) {
 		r.warn(path+".tls", "require does not check who answers; write verify-full, with ca for a certificate of your own")
 	case p.CA != "" && p.TLS == "off":
 		r.problem(path+".ca", "means nothing with tls: off; remove it")
+	}
+	if p.Introspect != nil && p.Introspect.User == p.User && p.User != "" {
+		r.warn(path+".introspect.user", "is the target's own user, which may do more; use a login that may do nothing")
+	}
+	if p.Functions != nil {
+		for i, f := range p.Functions.Allow {
+			if !signature.MatchString(f) || strings.HasPrefix(f, "pg_") {
+				r.problem(fmt.Sprintf("%s.functions.allow[%d]", path, i), "%q is not a function of your own; write schema.name(type, ...), as in app.order_total(bigint)", f)
+			}
+		}
 	}
 	if p.Password.IsZero() {
 		r.warn(path, "has no password, so that the server must let anybody in; add password: file:/path")

@@ -56,10 +56,20 @@ type Postgres struct {
 	CA string `yaml:"ca" check:"path"`
 	// SearchPath is pinned for every statement.
 	SearchPath []string `yaml:"search_path" default:"[public]"`
-	// MaxConnections to this database, all agents together.
+	// MaxConnections to this database, all agents together. Two more may be made to ask what the server understands of a statement.
 	MaxConnections int `yaml:"max_connections" default:"8" min:"1" max:"1000"`
-	// Introspect is a second, lower login for looking at the catalog.
-	Introspect *Login `yaml:"introspect" check:"later"`
+	// Introspect is a second, lower login: with it the server is asked what it understands of a statement. It needs TEMP on the
+	// database, USAGE on the schemas of search_path, and nothing else. Absent: the user above is asked with.
+	Introspect *Login `yaml:"introspect"`
+	// Functions are functions of your own that statements may call.
+	Functions *Functions `yaml:"functions"`
+}
+
+// Functions names functions of a database.
+type Functions struct {
+	// Allow lists them as schema.name(type, ...), with the types of their arguments: app.order_total(bigint). Whoever may replace such a
+	// function decides what these calls do.
+	Allow []string `yaml:"allow" check:"required"`
 }
 
 // Login is a name and its password.

@@ -108,6 +108,7 @@ type accessInfo struct {
 	Score     int                 `json:"score"`
 	Reasons   []policy.Reason     `json:"reasons"`
 	Effect    tools.Effect        `json:"effect,omitempty"`
+	Mode      string              `json:"mode,omitempty"` // how a statement was understood: server or tree
 	Summary   string              `json:"summary,omitempty"`
 	Objects   []tools.Object      `json:"objects,omitempty"`
 	Approval  *policy.Requirement `json:"approval,omitempty"`
@@ -159,7 +160,7 @@ func (g *Gateway) wouldBe(ctx context.Context, call *Call, tool Tool) (*accessIn
 	if err != nil {
 		return nil, err
 	}
-	return &accessInfo{Verdict: d.Verdict, Scope: d.Scope, Rule: d.Rule, Score: d.Score, Reasons: d.Reasons, Effect: call.Facts.Effect,
+	return &accessInfo{Verdict: d.Verdict, Scope: d.Scope, Rule: d.Rule, Score: d.Score, Reasons: d.Reasons, Effect: call.Facts.Effect, Mode: call.Facts.Mode,
 		Summary: call.Facts.Summary, Objects: call.Facts.Objects, Approval: d.Approval, Budgets: budgets}, nil
 }
 

@@ -68,10 +68,21 @@ func database(ctx context.Context, f *configs.File, name string, known *secrets)
 	for column, l := range t.Columns {
 		labels[column] = query.Label{Class: l.Class, Method: l.Mask}
 	}
-	return query.Target{
+	target := query.Target{
 		Name: name, Host: pg.Host(), Port: pg.Port(), Database: pg.Database(), User: pg.User, Password: password, TLS: encrypted,
 		SearchPath: pg.SearchPath, MaxConns: pg.MaxConnections, Revision: f.TargetRevision(name), Labels: labels,
-	}, nil
+	}
+	if pg.Functions != nil {
+		target.Functions = pg.Functions.Allow
+	}
+	if pg.Introspect != nil {
+		lower, err := known.resolve(ctx, at+".introspect.password", pg.Introspect.Password)
+		if err != nil {
+			return query.Target{}, err
+		}
+		target.Introspect = &query.Login{User: pg.Introspect.User, Password: lower}
+	}
+	return target, nil
 }
 
 // databaseTLS is nil only for tls: off, which the configuration accepts on loopback alone.

@@ -32,6 +32,7 @@ type catalog struct {
 	aggregates map[uint32][]uint32
 
 	eventTriggers []string // that are not disabled
+	unlisted []string // functions the operator lists that were not found, or that cannot be listed
 
 	labels map[uint32]map[int16]labelled // relation -> column number -> label; with everything derived from it
 	taints map[uint32]labelled           // views that show a labelled column, and one of them

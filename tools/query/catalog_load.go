@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ func readEpoch(ctx context.Context, conn *pgconn.PgConn) (string, error) {
 }
 
 // loadCatalog takes a snapshot. path is the target's search path, in order.
-func loadCatalog(ctx context.Context, conn *pgconn.PgConn, path []string, labels map[string]Label) (*catalog, error) {
+func loadCatalog(ctx context.Context, conn *pgconn.PgConn, path []string, labels map[string]Label, listed []string) (*catalog, error) {
 	l := &loader{ctx: ctx, conn: conn, cat: &catalog{
 		path:    path,
 		schemas: map[uint32]*schema{}, byName: map[string]*schema{}, relations: map[uint32]*relation{}, types: map[uint32]*pgType{},
@@ -40,6 +41,9 @@ func loadCatalog(ctx context.Context, conn *pgconn.PgConn, path []string, labels
 	l.load()
 	fks, generated := l.links()
 	l.each("COMMIT", nil)
+	for _, signature := range listed {
+		l.list(signature)
+	}
 	if l.err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", l.err)
 	}
@@ -145,6 +149,30 @@ func (l *loader) code() {
 			c.casts = append(c.casts, userCast{oid(v[0]), oid(v[1]), f})
 		}
 	})
+}
+
+// list marks a function that the operator lists. One that is not there, or that takes values whose making runs other code, stays
+// unlisted: catalog.unlisted names it.
+func (l *loader) list(signature string) {
+	if l.err != nil {
+		return
+	}
+	c := l.cat
+	found := false
+	l.each(sqlSignature, func(v []string) {
+		f := c.functionByOID[oid(v[0])]
+		if f == nil || f.builtin() || slices.ContainsFunc(f.args, func(a uint32) bool { return c.typeRuns(c.types[a], isCast) != "" }) {
+			return
+		}
+		f.listed, found = true, true
+	}, []byte(signature))
+	var pg *pgconn.PgError
+	if errors.As(l.err, &pg) && !l.conn.IsClosed() {
+		l.err = nil // a text that is no signature
+	}
+	if !found {
+		c.unlisted = append(c.unlisted, signature)
+	}
 }
 
 // tables reads what runs or changes with a relation.

@@ -50,6 +50,8 @@ const (
 			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'), '')
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang ORDER BY p.oid`
 
+	sqlSignature = `SELECT pg_catalog.to_regprocedure($1::pg_catalog.text)::pg_catalog.oid`
+
 	// What users' aggregates are made of; the operator is the one that MIN and MAX of an index take.
 	sqlAggregates = `SELECT a.aggfnoid::oid, pg_catalog.concat_ws(' ', a.aggtransfn::oid, nullif(a.aggfinalfn::oid, 0), nullif(a.aggcombinefn::oid, 0),
 		nullif(a.aggserialfn::oid, 0), nullif(a.aggdeserialfn::oid, 0), nullif(a.aggmtransfn::oid, 0), nullif(a.aggminvtransfn::oid, 0),

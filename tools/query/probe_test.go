@@ -2,6 +2,7 @@ package query
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +102,106 @@ func TestNothingIsAskedWhereEventTriggersRun(t *testing.T) {
 	}
 	if _, err := f.read("SELECT lower('X')"); err == nil {
 		t.Error("a name that is open was understood without asking")
+	}
+}
+
+const looksRole = "query_looks"
+
+// introspecting gives the target a second login, which may do nothing but make temporary objects.
+func introspecting(f *fixture) {
+	f.exec(`DO $$ BEGIN CREATE ROLE ` + looksRole + ` LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+		REVOKE TEMP ON DATABASE ` + f.database + ` FROM PUBLIC; GRANT TEMP ON DATABASE ` + f.database + ` TO ` + looksRole)
+	f.target.Introspect = &Login{User: looksRole}
+}
+
+// TestTheServerIsAskedOnALoginOfItsOwn: it needs no right on the tables.
+func TestTheServerIsAskedOnALoginOfItsOwn(t *testing.T) {
+	f := openShadows(t)
+	introspecting(f)
+	f.db = f.gateway(f.target)
+	for _, sql := range []string{"SELECT lower('x'), id FROM users", "SELECT * FROM v_plain"} {
+		if _, facts, err := f.facts(f.db.Reads(), sql); err != nil || !facts.Understood() || facts.Mode != tools.ModeServer {
+			t.Errorf("%s: %v %+v", sql, err, facts)
+		}
+	}
+	for _, sql := range []string{"UPDATE users SET tier = lower(tier) WHERE id = $1 RETURNING id, tier", "INSERT INTO audit SELECT tier FROM users WHERE id = 1",
+		"DELETE FROM users u USING audit a WHERE a.what = u.tier AND u.id = 7", "WITH z AS (SELECT 1 AS i) UPDATE users SET manager = z.i FROM z WHERE users.id = z.i",
+		"INSERT INTO users VALUES (9, 'x', 'y') ON CONFLICT (id) DO UPDATE SET tier = excluded.tier RETURNING *"} {
+		var params []any
+		if strings.Contains(sql, "$1") {
+			params = []any{1}
+		}
+		if _, facts, err := f.facts(f.db.Writes(), sql, params...); err != nil || !facts.Understood() || facts.Mode != tools.ModeServer {
+			t.Errorf("%s: %v %+v", sql, err, facts)
+		}
+	}
+	if n := f.one("SELECT count(*) FROM audit"); n != "0" {
+		t.Error("asking about a change made it")
+	}
+}
+
+// TestNobodyIsAskedWhoSeesOtherNames: what the second login resolves has to be what the first one runs.
+func TestNobodyIsAskedWhoSeesOtherNames(t *testing.T) {
+	f := openShadows(t)
+	introspecting(f)
+	f.exec(`CREATE SCHEMA extra; GRANT USAGE ON SCHEMA extra TO ` + agentRole + `; CREATE FUNCTION extra.upper(varchar) RETURNS text LANGUAGE sql AS $$ SELECT 'shadow' $$`)
+	f.target.SearchPath = []string{"extra", "public"}
+	f.db = f.gateway(f.target)
+	out, err := f.read("SELECT upper('x'::varchar)") // the second login finds pg_catalog.upper
+	var unclear *tools.NotUnderstoodError
+	if !errors.As(err, &unclear) {
+		t.Errorf("%v %+v", err, out)
+	}
+	if _, facts, err := f.facts(f.db.Reads(), "SELECT id FROM users"); err != nil || facts.Mode != tools.ModeTree {
+		t.Errorf("%v %+v", err, facts)
+	}
+	f.exec("GRANT USAGE ON SCHEMA extra TO " + looksRole)
+	f.db = f.gateway(f.target)
+	if out, err := f.read("SELECT upper('x'::varchar)"); !errors.As(err, &unclear) {
+		t.Errorf("%v %+v", err, out)
+	}
+	if _, facts, err := f.facts(f.db.Reads(), "SELECT id FROM users"); err != nil || facts.Mode != tools.ModeServer {
+		t.Errorf("%v %+v", err, facts)
+	}
+}
+
+// TestWithoutAnybodyToAskNamesDecide: no TEMP, no such login.
+func TestWithoutAnybodyToAskNamesDecide(t *testing.T) {
+	f := openShadows(t)
+	f.exec("REVOKE TEMP ON DATABASE " + f.database + " FROM PUBLIC")
+	missing := f.target
+	missing.Introspect = &Login{User: "nobody_of_this_name"}
+	for _, target := range []Target{f.target, missing} {
+		f.db = f.gateway(target)
+		if _, facts, err := f.facts(f.db.Reads(), "SELECT id FROM users"); err != nil || !facts.Understood() || facts.Mode != tools.ModeTree {
+			t.Errorf("%v %+v", err, facts)
+		}
+		if out, err := f.read("SELECT lower('x')"); err == nil {
+			t.Errorf("ran: %s", out.Data)
+		}
+	}
+}
+
+// TestListedFunctionsMayBeCalled: by their whole signature, and no other function of the name.
+func TestListedFunctionsMayBeCalled(t *testing.T) {
+	f := openShadows(t)
+	f.exec(`CREATE FUNCTION total(bigint) RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT $1 * 2 $$; CREATE FUNCTION total(text) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ SELECT $1 $$;
+		CREATE FUNCTION takes(checked) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$; CREATE VIEW v_total AS SELECT total(id::bigint) AS t FROM users; GRANT SELECT ON v_total TO ` + agentRole)
+	f.target.Functions = []string{"public.total(int8)", "public.takes(public.checked)", "public.nosuch(int)", "pg_catalog.pg_sleep(float8)", "public.x((", "public.may_see(text)"}
+	f.db = f.gateway(f.target)
+	for sql, want := range map[string]string{"SELECT total(2)": "[[4]]", "SELECT public.total(id) FROM users WHERE id = 1": "[[2]]", "SELECT (3::bigint).total": "[[6]]", "SELECT t FROM v_total ORDER BY t": "[[2],[4]]",
+		"SELECT * FROM guarded": "[]"} {
+		if got := f.rows(sql); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+	for _, sql := range []string{"SELECT total('x'::text)", "SELECT total('1')", "SELECT ('x'::text).total", "SELECT takes('x')", "SELECT pg_sleep(0)"} {
+		if out, err := f.read(sql); err == nil {
+			t.Errorf("ran: %s %s", sql, out.Data)
+		}
+	}
+	want := []string{"public.takes(public.checked)", "public.nosuch(int)", "pg_catalog.pg_sleep(float8)", "public.x(("}
+	if got := f.db.targets["db"].cat.unlisted; !slices.Equal(got, want) {
+		t.Errorf("not listed: %q, want %q", got, want)
 	}
 }

@@ -212,7 +212,7 @@ func (t *target) read(ctx context.Context, conn *pgconn.PgConn) (*catalog, error
 			return old, nil
 		}
 	}
-	cat, err := loadCatalog(ctx, conn, t.path(), t.Labels)
+	cat, err := loadCatalog(ctx, conn, t.path(), t.Labels, t.Functions)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +223,9 @@ func (t *target) read(ctx context.Context, conn *pgconn.PgConn) (*catalog, error
 		t.warned = true
 		if lost := cat.unmatchedLabels(t.Labels); len(lost) > 0 {
 			t.log.Warn("labels that name no column the login can see", "target", t.Name, "columns", lost)
+		}
+		if len(cat.unlisted) > 0 {
+			t.log.Warn("allowed functions that the login cannot see, or that take values of types that run code", "target", t.Name, "functions", cat.unlisted)
 		}
 		if cat.version/10000 > 17 {
 			t.log.Warn("the server is newer than the SQL grammar this gateway knows; new constructs are not understood", "target", t.Name, "version", cat.version/10000)

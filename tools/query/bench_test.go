@@ -43,6 +43,36 @@ func BenchmarkPointRead(b *testing.B) {
 	})
 }
 
+// BenchmarkInspect says what a statement costs before it runs: remembered, looked at by its names alone, and asked about.
+func BenchmarkInspect(b *testing.B) {
+	f := open(b, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	tool, tgt := f.db.Reads(), f.db.targets["db"]
+	p, err := tool.Plan(b.Context(), args("db", "SELECT id, lower(v) FROM t WHERE id = 500 ORDER BY v", nil))
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(name string, before func()) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				before()
+				if _, err := tool.Inspect(b.Context(), p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	forget := func() {
+		tgt.mu.Lock()
+		defer tgt.mu.Unlock()
+		clear(tgt.findings)
+	}
+	run("remembered", func() {})
+	run("server", forget)
+	namesOnly(f)
+	run("tree", forget)
+}
+
 func BenchmarkWideRead(b *testing.B) {
 	f := open(b, "CREATE TABLE t AS SELECT g AS a, g AS b, 'text of row ' || g AS c, 'x' || g AS d, now() AS e, 1.5 AS f, md5(g::text) AS g, true AS h, g * 2 AS i, NULL::text AS j FROM generate_series(1, 1000) g")
 	b.ReportAllocs()

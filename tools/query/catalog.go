@@ -32,6 +32,9 @@ type catalog struct {
 	aggregates map[uint32][]uint32
 
 	eventTriggers []string // that are not disabled
+
+	versions map[madeName]version // of what users made, by kind and name
+
 	unlisted []string // functions the operator lists that were not found, or that cannot be listed
 
 	labels map[uint32]map[int16]labelled // relation -> column number -> label; with everything derived from it

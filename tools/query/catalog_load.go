@@ -33,7 +33,7 @@ func loadCatalog(ctx context.Context, conn *pgconn.PgConn, path []string, labels
 		path:    path,
 		schemas: map[uint32]*schema{}, byName: map[string]*schema{}, relations: map[uint32]*relation{}, types: map[uint32]*pgType{},
 		typeNames: map[string][]*pgType{}, functions: map[string][]*function{}, operators: map[string][]*operator{},
-		functionByOID: map[uint32]*function{}, operatorByOID: map[uint32]*operator{}, implementations: map[uint32]bool{}, aggregates: map[uint32][]uint32{},
+		functionByOID: map[uint32]*function{}, operatorByOID: map[uint32]*operator{}, implementations: map[uint32]bool{}, aggregates: map[uint32][]uint32{}, versions: map[madeName]version{},
 	}}
 	l.each("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", nil)
 	// While the catalog is read, nothing of a user's schemas can be found by an unqualified name.
@@ -111,6 +111,7 @@ func (l *loader) load() {
 			t.attributes = r.columns
 		}
 		c.types[t.oid] = t
+		c.made(madeType, t.oid, t.name, v[13])
 		c.typeNames[t.name] = append(c.typeNames[t.name], t)
 	})
 	l.code()
@@ -121,6 +122,7 @@ func (l *loader) load() {
 func (l *loader) code() {
 	c := l.cat
 	l.each(sqlFunctions, func(v []string) {
+		c.made(madeFunction, oid(v[0]), v[2], v[7])
 		s := c.schemas[oid(v[1])]
 		if s == nil {
 			return
@@ -131,6 +133,7 @@ func (l *loader) code() {
 	})
 	l.each(sqlAggregates, func(v []string) { c.aggregates[oid(v[0])] = oids(v[1]) })
 	l.each(sqlOperators, func(v []string) {
+		c.made(madeOperator, oid(v[0]), v[2], v[6])
 		s := c.schemas[oid(v[1])]
 		if s == nil {
 			return
@@ -143,6 +146,10 @@ func (l *loader) code() {
 		}
 	})
 	l.each(sqlCasts, func(v []string) {
+		c.made(madeCast, oid(v[3]), "", v[4])
+		if v[2] == "0" {
+			return
+		}
 		if f := oid(v[2]); f < firstUserOID {
 			c.implementations[f] = true
 		} else {

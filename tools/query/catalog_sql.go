@@ -42,12 +42,12 @@ const (
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND (` + relationFilter + ` OR c.relkind = 'c') ORDER BY a.attrelid, a.attnum`
 
 	sqlTypes = `SELECT t.oid, t.typnamespace, t.typname, pg_catalog.format_type(t.oid, NULL), t.typtype, t.typcategory, t.typelem, t.typarray, t.typbasetype,
-		t.typrelid, t.typinput::oid, t.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid), t.typdelim
+		t.typrelid, t.typinput::oid, t.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid), t.typdelim, t.xmin
 		FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname !~ '^pg_(temp_|toast_temp_)'`
 
 	sqlFunctions = `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.array_to_string(p.proargtypes::oid[], ' '), p.provolatile = 'v', l.lanname IN ('c', 'internal'),
 		coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'), '')
+			WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'), ''), p.xmin
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang ORDER BY p.oid`
 
 	sqlSignature = `SELECT pg_catalog.to_regprocedure($1::pg_catalog.text)::pg_catalog.oid`
@@ -58,9 +58,9 @@ const (
 		nullif(a.aggmfinalfn::oid, 0), (SELECT o.oprcode::oid FROM pg_catalog.pg_operator o WHERE o.oid = a.aggsortop))
 		FROM pg_catalog.pg_aggregate a WHERE a.aggfnoid::oid >= 16384 ORDER BY 1`
 
-	sqlOperators = `SELECT oid, oprnamespace, oprname, oprleft, oprright, oprcode::oid FROM pg_catalog.pg_operator ORDER BY oid`
+	sqlOperators = `SELECT oid, oprnamespace, oprname, oprleft, oprright, oprcode::oid, xmin FROM pg_catalog.pg_operator ORDER BY oid`
 
-	sqlCasts = `SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast WHERE castfunc <> 0 ORDER BY oid`
+	sqlCasts = `SELECT castsource, casttarget, castfunc, oid, xmin FROM pg_catalog.pg_cast ORDER BY oid`
 
 	sqlInherits = `SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits ORDER BY 1, 2`
 
@@ -123,4 +123,16 @@ const (
 	// sqlGuard answers, for a name as a statement writes it, what it means now and in which version. It runs in the
 	// transaction of the call, after the statement took its locks. One name each: a list would be planned anew every time.
 	sqlGuard = `SELECT ` + relationStamp + ` FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid`
+
+	// sqlCode answers whether what users made under these names is what it was: functions, operators, types, and all casts.
+	// See codeNames.
+	sqlCode = `SELECT pg_catalog.concat_ws(' ',
+		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_proc
+			WHERE oid >= 16384 AND proname = ANY ($1::pg_catalog.name[])),
+		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_operator
+			WHERE oid >= 16384 AND oprname = ANY ($2::pg_catalog.name[])),
+		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(t.xmin::text::bigint)) FROM pg_catalog.pg_type t
+			WHERE t.oid >= 16384 AND t.typname = ANY ($3::pg_catalog.name[])
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.oid = t.typnamespace AND n.nspname ~ '^pg_(temp_|toast_temp_)')),
+		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_cast WHERE oid >= 16384))`
 )

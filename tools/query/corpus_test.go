@@ -13,7 +13,12 @@ func TestCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := open(t, string(script), func(t *Target) { t.User = "corpus_agent" })
+	bothWays(t, func(t *testing.T) *fixture {
+		return open(t, string(script), func(t *Target) { t.User = "corpus_agent" })
+	}, func(t *testing.T, f *fixture, _ func(string) bool) { testCorpus(t, f) })
+}
+
+func testCorpus(t *testing.T, f *fixture) {
 	file, err := os.Open("testdata/corpus.jsonl")
 	if err != nil {
 		t.Fatal(err)

@@ -121,6 +121,7 @@ func inspect(cat *catalog, st *sqlparse.Statement) (*finding, error) {
 	}
 	slices.Sort(f.facts.Functions)
 	f.facts.Functions = slices.Compact(f.facts.Functions)
+	f.code = in.codeNames()
 	f.facts.Summary = summary(st, f.facts.Objects)
 	for i := range in.rels {
 		r := &in.rels[i]
@@ -145,6 +146,7 @@ func (in *inspection) doubt(what string, position int) {
 type guards struct {
 	names  []string // quoted
 	stamps []string // what is answered for each while nothing has changed
+	code   codeNames
 }
 
 func (g *guards) add(schemaName, name string, r *relation) {

@@ -205,3 +205,36 @@ func TestListedFunctionsMayBeCalled(t *testing.T) {
 		t.Errorf("not listed: %q, want %q", got, want)
 	}
 }
+
+// TestNewMeaningsAreNoticedAtOnce: a remembered finding is not used when somebody gave one of its names another meaning since.
+func TestNewMeaningsAreNoticedAtOnce(t *testing.T) {
+	f := openShadows(t)
+	f.exec("CREATE FUNCTION total(bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT $1 * 2 $$")
+	f.target.Functions = []string{"public.total(bigint)"}
+	f.db = f.gateway(f.target)
+	for sql, change := range map[string]string{
+		"SELECT length(name) FROM users":               "CREATE FUNCTION length(varchar) RETURNS int LANGUAGE sql AS $$ SELECT 7 $$",
+		"SELECT id FROM users WHERE name ~ 'a'":        "CREATE FUNCTION opens(varchar, varchar) RETURNS bool LANGUAGE sql AS $$ SELECT true $$; CREATE OPERATOR ~ (leftarg = varchar, rightarg = varchar, function = opens)",
+		"SELECT total(1)":                              "CREATE FUNCTION total(int) RETURNS int LANGUAGE sql AS $$ SELECT 7 $$",
+		"SELECT total(id::bigint) FROM users":          "CREATE OR REPLACE FUNCTION total(bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT 7::bigint $$",
+		"SELECT initcap(tier) FROM users WHERE id = 1": "CREATE FUNCTION date_of(text) RETURNS date LANGUAGE sql AS $$ SELECT NULL::date $$; CREATE CAST (text AS date) WITH FUNCTION date_of(text)",
+	} {
+		for range 2 {
+			if _, err := f.read(sql); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+		}
+		p, facts, err := f.facts(f.db.Reads(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.exec(change)
+		res, err := f.db.Reads().Run(t.Context(), p, facts, tools.Obligations{})
+		if err == nil {
+			_, err = res.Render(t.Context(), plainMask{})
+		}
+		if !errors.Is(err, errChanged) {
+			t.Errorf("%s after %s: %v", sql, change, err)
+		}
+	}
+}

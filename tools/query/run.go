@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -160,7 +161,7 @@ func (e *execution) explain(caller context.Context, err error) error {
 		e.target.mu.Lock()
 		e.target.checked = time.Time{}
 		e.target.mu.Unlock()
-		return &tools.UnreachableError{Problem: "a table of the statement was redefined meanwhile; nothing was changed, send the call again", Err: err}
+		return &tools.UnreachableError{Problem: "a table or function of the statement was redefined meanwhile; nothing was changed, send the call again", Err: err}
 	case caller.Err() != nil:
 		return caller.Err()
 	case e.ctx.Err() != nil:
@@ -212,10 +213,17 @@ func (g *guards) ask(p *pgconn.Pipeline) {
 	for _, name := range g.names {
 		p.SendQueryPrepared(stmtGuard, [][]byte{[]byte(name)}, nil, nil)
 	}
+	if g.code.params != nil {
+		p.SendQueryPrepared(stmtCode, g.code.params, nil, nil)
+	}
 }
 
 func (g *guards) answered(p *pgconn.Pipeline) error {
-	for _, stamp := range g.stamps {
+	stamps := g.stamps
+	if g.code.params != nil {
+		stamps = append(slices.Clip(stamps), g.code.stamp)
+	}
+	for _, stamp := range stamps {
 		rr, err := next(p)
 		if err != nil {
 			return err

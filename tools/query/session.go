@@ -98,6 +98,7 @@ func (t *target) startup() map[string]string {
 const (
 	stmtSetup = "sallyport_setup"
 	stmtGuard = "sallyport_guard"
+	stmtCode  = "sallyport_code"
 	sqlSetup  = `SELECT pg_catalog.set_config('application_name', $1, true), pg_catalog.set_config('statement_timeout', $2, true)`
 )
 
@@ -108,7 +109,7 @@ func prepareSession(ctx context.Context, conn *pgconn.PgConn) error {
 			return fmt.Errorf("the server did not take %s", name)
 		}
 	}
-	for name, sql := range map[string]string{stmtSetup: sqlSetup, stmtGuard: sqlGuard} {
+	for name, sql := range map[string]string{stmtSetup: sqlSetup, stmtGuard: sqlGuard, stmtCode: sqlCode} {
 		if _, err := conn.Prepare(ctx, name, sql, nil); err != nil {
 			return err
 		}

@@ -14,7 +14,6 @@ type Impact struct {
 	Unstable []string `json:"unstable,omitempty"`
 	Unknown  string   `json:"unknown,omitempty"` // why nothing was counted: "it was not understood", "counting took longer than 3s"
 	Sample   *Sample  `json:"sample,omitempty"`
-	Keys     string   `json:"keys,omitempty"` // hex digest of the rows' keys, where there are few enough: these rows and no others
 }
 
 // The words of Count.Is.

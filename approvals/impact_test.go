@@ -22,7 +22,6 @@ func TestADigestCoversTheImpact(t *testing.T) {
 		"a cascade":     func(i *Impact) { i.Cascades[0].Rows.N++ },
 		"no cascade":    func(i *Impact) { i.Cascades = nil },
 		"a sample":      func(i *Impact) { i.Sample.Before[0][0] = nil },
-		"keys":          func(i *Impact) { i.Keys = "k" },
 		"a trigger":     func(i *Impact) { i.Involved = []Involved{{"trigger", "public.orders", "t"}} },
 		"a doubt":       func(i *Impact) { i.Unstable = []string{"random()"} },
 		"not counted":   func(i *Impact) { i.Unknown = "it was not understood" },

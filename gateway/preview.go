@@ -101,7 +101,7 @@ func (c *Call) within() *tools.Bound {
 	if !ok {
 		return nil // the card said so
 	}
-	b := &tools.Bound{Rows: n, Keys: i.Keys}
+	b := &tools.Bound{Rows: n}
 	for _, x := range i.Cascades {
 		if n, ok := bound(x.Rows); ok {
 			b.Cascades = append(b.Cascades, tools.Cascade{Object: x.Object, Action: x.Action, Level: x.Level, Rows: tools.Count{N: n, Is: tools.Exact}})
@@ -116,7 +116,7 @@ func impactOf(t *tools.Impact) *approvals.Impact {
 		return nil
 	}
 	count := func(c tools.Count) approvals.Count { return approvals.Count{N: c.N, Is: string(c.Is)} }
-	i := &approvals.Impact{Object: t.Object, Rows: count(t.Rows), Of: count(t.Of), Unstable: t.Unstable, Unknown: t.Unknown, Keys: t.Keys}
+	i := &approvals.Impact{Object: t.Object, Rows: count(t.Rows), Of: count(t.Of), Unstable: t.Unstable, Unknown: t.Unknown}
 	for _, c := range t.Cascades {
 		i.Cascades = append(i.Cascades, approvals.Cascade{Object: c.Object, Action: c.Action, Level: c.Level, Rows: count(c.Rows)})
 	}

@@ -234,6 +234,24 @@ func TestWhatWasCountedDecidesAgain(t *testing.T) {
 	}
 }
 
+// TestNothingOfASampleLeavesTheCard: the sample is masked, sealed, and in nothing the agent gets; the envelope has numbers only.
+func TestNothingOfASampleLeavesTheCard(t *testing.T) {
+	r := newDBRig(t, nil)
+	env := r.call(who("ann", "support"), "query_write", write("UPDATE customers SET email = 'new@example.com', note = 'x' WHERE id = 7"), 0)
+	if env.Masking != nil || strings.Contains(string(env.encode()), "SECRET7") {
+		t.Errorf("the agent gets %s", env.encode())
+	}
+	card, _ := json.Marshal(r.pending().Impact)
+	if !strings.Contains(string(card), "SECRET7") || strings.Contains(string(card), "c7@example.com") || strings.Contains(string(card), "new@example.com") {
+		t.Errorf("the card shows %s", card)
+	}
+	for _, e := range r.entries() {
+		if b := e.Encode(); strings.Contains(string(b), "SECRET7") {
+			t.Errorf("an envelope holds the sample: %s", b)
+		}
+	}
+}
+
 // TestARaceIsNoChange: somebody else changes the same rows between snapshot and statement.
 func TestARaceIsNoChange(t *testing.T) {
 	r := newDBRig(t, nil)

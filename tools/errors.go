@@ -121,18 +121,14 @@ type OutcomeUnknownError struct {
 func (e *OutcomeUnknownError) Error() string { return "it is not known whether the change happened" }
 func (e *OutcomeUnknownError) Unwrap() error { return e.Err }
 
-// OutgrownError is a change that would have hit more rows, or other rows, than it was agreed to hit. Nothing was changed.
+// OutgrownError is a change that would have hit more rows than it was agreed to hit. Nothing was changed.
 type OutgrownError struct {
 	Object      string // "public.orders"
 	Agreed, Now int64  // rows; both 0: the numbers are not to be told
-	Others      bool   // as many rows as agreed, but not the same ones
 }
 
 func (e *OutgrownError) Error() string {
-	switch {
-	case e.Others:
-		return "other rows of " + e.Object + " would change than those that were agreed to; nothing was changed"
-	case e.Agreed == 0 && e.Now == 0:
+	if e.Agreed == 0 && e.Now == 0 {
 		return "more rows of " + e.Object + " would change than was agreed to; nothing was changed"
 	}
 	return fmt.Sprintf("agreed to change %d rows of %s, it would now change %d; nothing was changed", e.Agreed, e.Object, e.Now)

@@ -11,7 +11,6 @@ type Impact struct {
 	Unstable []string   // why the same statement may hit other rows a moment later
 	Unknown  string     // why nothing was counted; "" when it was
 	Sample   *Sample    // at most five of the rows, masked
-	Keys     string     // hex SHA-256 of the rows' keys in order, where there are few enough
 }
 
 // Precision says how well a Count is known.
@@ -60,5 +59,4 @@ type Sample struct {
 type Bound struct {
 	Rows     int64
 	Cascades []Cascade // those that were counted
-	Keys     string    // Impact.Keys: these rows and no others; "" when they were too many
 }

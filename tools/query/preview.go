@@ -111,6 +111,7 @@ func (v *preview) run(ctx context.Context, parser Parser) error {
 	}
 	v.try(v.countTable)
 	v.try(v.countCascades)
+	v.try(func() error { return v.sample(parser) })
 	v.try(v.publications)
 	return v.unchanged()
 }
@@ -201,11 +202,16 @@ func (v *preview) try(step func() error) {
 
 // query runs one of our own statements around the shadow's text, as a cursor's query: the server takes nothing but a SELECT there.
 func (v *preview) query(sql string, rows int, row func(values [][]byte)) error {
+	return v.queryDescribed(sql, rows, func([]pgconn.FieldDescription) {}, row)
+}
+
+func (v *preview) queryDescribed(sql string, rows int, described func([]pgconn.FieldDescription), row func(values [][]byte)) error {
 	values, types := v.values, v.types
 	if _, err := v.conn.ExecParams(v.ctx, "DECLARE sallyport_preview NO SCROLL CURSOR FOR "+sql, values, types, nil, nil).Close(); err != nil {
 		return err
 	}
 	rr := v.conn.ExecParams(v.ctx, "FETCH FORWARD "+strconv.Itoa(rows)+" FROM sallyport_preview", nil, nil, nil, nil)
+	described(rr.FieldDescriptions())
 	for rr.NextRow() {
 		row(rr.Values())
 	}

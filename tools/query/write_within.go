@@ -12,8 +12,8 @@ import (
 // statement changes exactly the rows that are visible there. Rows of somebody else that were committed later cannot be hit unseen: the
 // server ends the transaction with 40001 instead, for the statement itself and for what its foreign keys pass on.
 
-// recount begins the transaction and holds what would change against what was agreed: rows that follow by foreign keys, and the keys of the
-// rows where those were kept. The rows themselves are held against the statement's own command tag.
+// recount begins the transaction and holds what would change against what was agreed: rows that follow by foreign
+// keys. The rows themselves are held against the statement's own command tag.
 func (e *execution) recount() error {
 	p := e.conn.StartPipeline(e.ctx)
 	e.begin(p, "ISOLATION LEVEL REPEATABLE READ READ WRITE")
@@ -24,7 +24,7 @@ func (e *execution) recount() error {
 	if err = e.finish(p, err); err != nil {
 		return err
 	}
-	if len(e.within.Cascades) == 0 && e.within.Keys == "" {
+	if len(e.within.Cascades) == 0 {
 		return nil
 	}
 	table := e.in.written(e.call.st)

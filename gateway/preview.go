@@ -62,7 +62,14 @@ func (g *Gateway) rows(ctx context.Context, call *Call) (*policy.Rows, error) {
 	if !ok {
 		return nil, nil
 	}
-	r := &policy.Rows{Exact: n}
+	r := &policy.Rows{Exact: n, Source: "shadow"}
+	for _, c := range i.Cascades {
+		if n, ok := bound(c.Rows); ok && c.Object != i.Object {
+			r.Cascade = append(r.Cascade, policy.Cascade{Table: c.Object, Rows: n})
+		} else if ok {
+			r.Exact += n // it refers to itself
+		}
+	}
 	if i.Of.Is == approvals.Exact || i.Of.Is == approvals.Estimate {
 		r.Table = i.Of.N
 	}

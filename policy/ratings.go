@@ -22,6 +22,7 @@ type table struct {
 	MoreRows      rating            `json:"more_rows"`
 	RowsUnknown   rating            `json:"rows_unknown"`
 	Share         share             `json:"share"`
+	Cascade       rating            `json:"cascade"` // a foreign key passes the change on
 	Unbounded     rating            `json:"unbounded"`
 	Irreversible  rating            `json:"irreversible"`
 	Environments  map[string]rating `json:"environments"`
@@ -60,6 +61,7 @@ type ratings struct {
 	reads, changes               labelRatings
 	rows                         []*contribution // by the table's steps
 	moreRows, rowsUnknown, share *contribution
+	cascade                      *contribution
 	unbounded, irreversible      *contribution
 	unratedEnv                   *contribution
 }
@@ -84,7 +86,7 @@ func readRatings(src []byte) (*ratings, error) {
 		environments: named(t.Environments, func(string) string { return "environment" }),
 		reads:        t.labels("touches", 5), changes: t.labels("changes", 6), // a fifth more for a change
 		moreRows: t.MoreRows.as("rows"), rowsUnknown: t.RowsUnknown.as("rows"), share: t.Share.as("rows"),
-		unbounded: t.Unbounded.as("unbounded"), irreversible: t.Irreversible.as("irreversible"), unratedEnv: t.UnratedEnv.as("environment"),
+		cascade: t.Cascade.as("cascade"), unbounded: t.Unbounded.as("unbounded"), irreversible: t.Irreversible.as("irreversible"), unratedEnv: t.UnratedEnv.as("environment"),
 	}
 	r.environments[""] = r.environments["production"]
 	for _, s := range t.Rows {

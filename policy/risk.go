@@ -2,8 +2,11 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
+	"math"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,7 +17,7 @@ import (
 // risk is a score from 0 to 100, and what adds up to it.
 type risk struct {
 	score   int
-	reasons [6]*contribution // what counts, then nil
+	reasons [7]*contribution // what counts, then nil
 }
 
 // rate sums up. limit is how many rows the scope lets a write change, 0 for no limit of its own.
@@ -24,7 +27,7 @@ func (r *ratings) rate(in *Input, clear bool, limit int, further ...*contributio
 	var sum risk
 	n := 0
 	for _, c := range [...]*contribution{
-		r.what(p, clear), r.sensitivity(in), r.environment(in.Target.Environment), r.cannotUndo(p, clear), r.extent(in, clear, limit),
+		r.what(p, clear), r.sensitivity(in), r.environment(in.Target.Environment), r.cannotUndo(p, clear), r.extent(in, clear, limit), r.cascades(in, clear),
 	} {
 		if c != nil {
 			sum.reasons[n] = c
@@ -131,15 +134,87 @@ func (r *ratings) extent(in *Input, clear bool, limit int) *contribution {
 	case in.Target.Kind == "ssh" || in.Target.Kind == "http":
 		return nil // commands and requests have no rows
 	case p.Rows != nil && r.largeShare(*p.Rows):
-		return r.share
+		return r.share.counted(p)
 	case p.Rows != nil:
-		return r.rowsUpTo(p.Rows.Exact)
+		return r.rowsUpTo(p.Rows.all()).counted(p)
 	case onlyAdds:
 		return nil
 	case limit > 0:
 		return r.rowsUpTo(int64(limit))
 	}
 	return r.rowsUnknown
+}
+
+// all are the rows that change, wherever they are. A negative number is no number of rows, see rowsUpTo.
+func (n Rows) all() int64 {
+	sum := n.Exact
+	for _, c := range n.Cascade {
+		if sum < 0 || c.Rows < 0 {
+			return -1
+		}
+		sum += min(c.Rows, math.MaxInt64-sum)
+	}
+	return sum
+}
+
+// counted says the same as c with the numbers it was rated by.
+func (c *contribution) counted(p *Plan) *contribution {
+	n := *p.Rows
+	table := p.changed()
+	if c == nil || table == "" {
+		return c
+	}
+	text := "changes " + thousands(n.Exact)
+	if n.Table > 0 {
+		text += " of " + thousands(n.Table)
+	}
+	text += " rows of " + table
+	if others := n.all() - n.Exact; others > 0 {
+		text += " and " + thousands(others) + " of other tables"
+	}
+	return spelledOut(Reason{c.ID, c.Points, fmt.Sprintf("%s: +%d", text, c.Points)})
+}
+
+// changed is the one table that is changed by itself; "" when it cannot be told.
+func (p *Plan) changed() (name string) {
+	for i := range p.Objects {
+		o := &p.Objects[i]
+		follows := slices.ContainsFunc(p.Rows.Cascade, func(c Cascade) bool { return c.Table == o.Name })
+		switch {
+		case o.Access != "write" || follows || o.Name == name:
+		case name != "":
+			return ""
+		default:
+			name = o.Name
+		}
+	}
+	return name
+}
+
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
+
+// cascades: a statement names one table to change. What else it changes of a database it changes through foreign keys.
+func (r *ratings) cascades(in *Input, clear bool) *contribution {
+	if !clear || in.Plan.Effect != "write" || in.Target.Kind != "postgres" {
+		return nil
+	}
+	first := ""
+	for i := range in.Plan.Objects {
+		switch o := &in.Plan.Objects[i]; {
+		case o.Access == "read" || o.Name == first:
+		case first == "":
+			first = o.Name
+		default:
+			return r.cascade
+		}
+	}
+	return nil
 }
 
 func (r *ratings) onlyAdds(kinds []string) bool {

@@ -134,6 +134,9 @@ func (v *preview) shown(assigned []column) []column {
 
 // sampleAdded shows rows of INSERT ... SELECT. The server says which column each comes from.
 func (v *preview) sampleAdded() error {
+	if _, ok := v.in.cat.anyLabel(v.table); ok {
+		return nil // which of the values would get into the labelled column is not looked into
+	}
 	s := &tools.Sample{}
 	var fields []pgconn.FieldDescription
 	err := v.queryDescribed(v.hits, sampleRows, func(f []pgconn.FieldDescription) { fields = slices.Clone(f) }, func(values [][]byte) {

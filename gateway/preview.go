@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 
 	"sallyport/approvals"
@@ -157,13 +156,4 @@ func (c *Call) quiet(err error) error {
 		return &tools.OutgrownError{Object: grown.Object}
 	}
 	return err
-}
-
-// impactJSON is the impact with its sample, for the sealed part of a record.
-func (c *Call) impactJSON() []byte {
-	if c.Impact == nil {
-		return nil
-	}
-	b, _ := json.Marshal(c.Impact) // strings and numbers only: cannot fail
-	return b
 }

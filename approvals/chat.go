@@ -3,6 +3,7 @@ package approvals
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,7 +31,7 @@ func (l Link) Voter(now time.Time, maxAge time.Duration) (Voter, error) {
 	if now.Sub(l.Proven) >= maxAge {
 		return Voter{}, ErrGroupsOld
 	}
-	return Voter{Identity: l.Identity, Name: l.Person, Groups: slices.Clone(l.Groups)}, nil
+	return Voter{Identity: l.Identity, Name: l.Person, Groups: slices.Clone(l.Groups), Assurance: Chat}, nil
 }
 
 // Posting is where a request is shown in a chat, how much of it is shown there, and whose turn it is to change that.
@@ -75,3 +76,14 @@ var (
 	ErrPairing   = errors.New("no such pairing code, or it was used or is too old")
 	ErrClaim     = errors.New("somebody else has taken this over")
 )
+
+// NewPairingCode makes the code that is sent to an account: 80 random bits, readable.
+func NewPairingCode() string { return NewCode() + "-" + NewCode() }
+
+// PairingHash is what is stored of a pairing code. It may be typed in small letters and without hyphens.
+func PairingHash(code string) string {
+	return hashFields("sallyport.pairing.v1", strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(code)))
+}
+
+// TokenHash is what is stored of a token.
+func TokenHash(token string) string { return hashFields("sallyport.token.v1", token) }

@@ -21,6 +21,7 @@ const (
 	actionApprove = "approve"
 	actionDeny    = "deny"
 	actionLink    = "link"
+	actionPage    = "page"
 )
 
 // Card is what people see of one request: a pure function of the fields.
@@ -33,6 +34,7 @@ type Card struct {
 	Mention string // id of the user group that is mentioned, or ""
 	Similar string // a sentence about earlier decisions on similar calls, or ""
 	Outcome string // how the execution ended: "ok", "error", "unknown"; "" while there is none
+	Page    string // address of the page that shows it, or ""
 	Buttons Buttons
 }
 
@@ -217,7 +219,7 @@ func (c Card) expiry() *slackgo.RichTextSection {
 
 // ways are how it can be answered.
 func (c Card) ways(complete bool) []slackgo.Block {
-	here := chatSuffices(c.Request.Assurance)
+	here := approvals.Chat.Covers(approvals.Assurance(c.Request.Assurance))
 	command := "sallyport approvals show " + c.Request.Code
 	var out []slackgo.Block
 	switch {
@@ -240,14 +242,16 @@ func (c Card) ways(complete bool) []slackgo.Block {
 	if c.Buttons.Deny != "" {
 		buttons = append(buttons, slackgo.NewButtonBlockElement(actionDeny, c.Buttons.Deny, plain("Deny…")).WithStyle(slackgo.StyleDanger))
 	}
+	if c.Page != "" {
+		page := slackgo.NewButtonBlockElement(actionPage, "", plain("Open in browser"))
+		page.URL = c.Page
+		buttons = append(buttons, page)
+	}
 	if len(buttons) > 0 {
 		out = append(out, slackgo.NewActionBlock("ways", buttons...))
 	}
 	return out
 }
-
-// chatSuffices reports whether a linked chat account is sure enough. What is not known is not.
-func chatSuffices(assurance string) bool { return assurance == "" || assurance == "chat" }
 
 // notification is what phones and screen readers get: a fixed sentence with ids made here.
 func (c Card) notification() string {

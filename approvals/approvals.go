@@ -38,6 +38,7 @@ type Request struct {
 	Tool        string   `json:"tool"`
 	Target      string   `json:"target"`
 	Environment string   `json:"environment"`
+	Scope       string   `json:"scope"` // that asks
 	Requester   Identity `json:"requester"`
 	Agent       string   `json:"agent"`
 	Client      string   `json:"client"`

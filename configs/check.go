@@ -19,6 +19,7 @@ func (r *report) check(f *File) {
 	r.listeners(f)
 	r.identity(f)
 	r.sessions(f)
+	r.slack(f.Approvals.Slack)
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		r.target(f.Targets[name], name, "targets."+name)
 	}

@@ -130,6 +130,7 @@ func (r *report) approval(f *File, s *Scope, path string) {
 		}
 		return
 	}
+	r.slackOf(f, a, path+".approval")
 	for i, g := range a.From {
 		if !slices.Contains(f.Roles.Approver.Groups, g) {
 			r.warn(fmt.Sprintf("%s.approval.from[%d]", path, i), "%q is not in roles.approver.groups, so its members can answer only when another of their groups is", g)

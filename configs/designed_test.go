@@ -66,7 +66,7 @@ func TestWhatHasNotLandedIsNamed(t *testing.T) {
 		}
 	}
 	want := []string{
-		"state", "approvals.slack", "audit", "targets.orders-db.mode", "targets.web-1.ssh.key",
+		"state", "audit", "targets.orders-db.mode", "targets.web-1.ssh.key",
 		"scopes.on-call.break_glass",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -170,18 +170,8 @@ type Approvals struct {
 	// Hold is how long a call waits inline for people before it is answered with approval_pending. Clients that ask for no
 	// progress are held for at most 25s.
 	Hold Duration `yaml:"hold" default:"45s" min:"100ms" max:"15m"`
-	// Slack asks in a channel. Until then people answer with sallyport approvals.
-	Slack *Slack `yaml:"slack" check:"later"`
-}
-
-// Slack is a Slack app in Socket Mode.
-type Slack struct {
-	// AppToken is the app-level token (xapp-).
-	AppToken Secret `yaml:"app_token" check:"required"`
-	// BotToken is the bot token (xoxb-).
-	BotToken Secret `yaml:"bot_token" check:"required"`
-	// Channel is the id of the channel that is asked (C0123456789).
-	Channel string `yaml:"channel" check:"required"`
+	// Slack asks in a channel. Absent: people answer on the approvals page and with sallyport approvals only.
+	Slack *Slack `yaml:"slack"`
 }
 
 // Sessions bounds how long the access of one agent lasts. A session is (issuer, subject, client, agent instance).

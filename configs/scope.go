@@ -132,6 +132,10 @@ type Approval struct {
 	// identity provider of the last hours, on the approvals page or the command line; web_fresh one of the last five minutes. A no needs
 	// chat only.
 	Assurance string `yaml:"assurance" default:"chat" enum:"chat web web_fresh"`
+	// Channel is the id of the Slack channel that is asked. Absent: that of approvals.slack.
+	Channel string `yaml:"channel"`
+	// Mention is the id of a Slack user group that is mentioned when people are asked (S0123456789).
+	Mention string `yaml:"mention"`
 }
 
 // Deny is one rule that refuses.

@@ -16,6 +16,9 @@ type Target struct {
 	Environment string `yaml:"environment"`
 	// Labels are further words by which scopes select targets.
 	Labels []string `yaml:"labels"`
+	// Preview is how much of a call is posted to Slack: full is the exact call, with its literals; link is none of it, so that it has to be read
+	// and approved on the approvals page or the command line. The exact call with its literals masked (masked) is not supported yet.
+	Preview string `yaml:"preview" default:"full" enum:"full link" later:"masked"`
 	// Columns label what is sensitive, by table.column or schema.table.column as PostgreSQL stores the names. Only for postgres.
 	Columns map[string]Column `yaml:"columns"`
 }

@@ -123,7 +123,7 @@ func (c *Call) approvalRequest(now time.Time) approvals.Request {
 	req := approvals.Request{
 		ID: newID(), Code: approvals.NewCode(), CallID: c.ID, State: approvals.Pending,
 		AttachKey: c.attachKey(),
-		Tool:      c.Tool, Target: c.Plan.Target, Environment: c.world.Targets[c.Plan.Target].Environment,
+		Tool:      c.Tool, Target: c.Plan.Target, Environment: c.world.Targets[c.Plan.Target].Environment, Scope: c.Decision.Scope,
 		Requester: c.requester(), Agent: c.Principal.Agent, Client: c.Principal.Client, Chain: c.Principal.Chain,
 		Summary: c.Facts.Summary, Text: c.Facts.Text, Claim: c.Plan.Reason, Risk: c.Decision.Score, Reasons: sentences(c.Decision.Reasons),
 		Impact: c.Impact,

@@ -20,6 +20,7 @@ type Metrics struct {
 	masked   *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	inFlight prometheus.Gauge
+	chat     *prometheus.CounterVec
 }
 
 func newMetrics() *Metrics {
@@ -31,9 +32,10 @@ func newMetrics() *Metrics {
 		stages:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sallyport_stage_seconds", Help: "Time in each stage of the pipeline.", Buckets: buckets}, []string{"stage"}),
 		masked:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_masked_values_total", Help: "Values replaced before release, by class."}, []string{"class"}),
 		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_refused_total", Help: "Requests refused before they became a call, by reason."}, []string{"reason"}),
+		chat:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_slack_events_total", Help: "What happened between the gateway and Slack, by event."}, []string{"event"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_calls_in_flight", Help: "Calls being answered now."}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.stages, m.masked, m.refused, m.inFlight, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.calls, m.seconds, m.stages, m.masked, m.refused, m.inFlight, m.chat, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -41,6 +43,9 @@ func newMetrics() *Metrics {
 func (g *Gateway) MetricsHandler() http.Handler {
 	return promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{})
 }
+
+// ChatEvent counts what happened in the chat in which people are asked. event is a word of ours.
+func (g *Gateway) ChatEvent(event string) { g.metrics.chat.WithLabelValues(event).Inc() }
 
 func (m *Metrics) observe(call *Call, a *answer, elapsed time.Duration) {
 	tool := call.toolName()

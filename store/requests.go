@@ -15,6 +15,7 @@ import (
 // requestPrivate is the part of a request that is sealed in its row: all of it that can hold a literal, or that nobody searches by.
 type requestPrivate struct {
 	Tool, Target, Environment string
+	Scope                     string
 	Requester                 approvals.Identity
 	Agent, Client             string
 	Chain                     []string
@@ -38,7 +39,7 @@ type approvalRow struct {
 
 func (s *Store) sealApproval(ctx context.Context, r *approvals.Request) (row approvalRow, err error) {
 	plain, err := json.Marshal(requestPrivate{
-		Tool: r.Tool, Target: r.Target, Environment: r.Environment, Requester: r.Requester, Agent: r.Agent, Client: r.Client, Chain: r.Chain,
+		Tool: r.Tool, Target: r.Target, Environment: r.Environment, Scope: r.Scope, Requester: r.Requester, Agent: r.Agent, Client: r.Client, Chain: r.Chain,
 		Summary: r.Summary, Text: r.Text, Claim: r.Claim, Risk: r.Risk, Reasons: r.Reasons, Impact: r.Impact, From: r.From, Count: r.Count, Assurance: r.Assurance,
 		Args: r.Args, Revision: r.Revision,
 	})
@@ -193,6 +194,7 @@ func (s *Store) openApproval(ctx context.Context, q querier, r *approvals.Reques
 		return err
 	}
 	r.Tool, r.Target, r.Environment, r.Requester, r.Agent, r.Client, r.Chain = p.Tool, p.Target, p.Environment, p.Requester, p.Agent, p.Client, p.Chain
+	r.Scope = p.Scope
 	r.Summary, r.Text, r.Claim, r.Risk, r.Reasons = p.Summary, p.Text, p.Claim, p.Risk, p.Reasons
 	r.Impact, r.From, r.Count, r.Assurance, r.Args, r.Revision = p.Impact, p.From, p.Count, p.Assurance, p.Args, p.Revision
 	r.Votes, err = s.readVotes(ctx, q, k, r.ID)

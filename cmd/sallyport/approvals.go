@@ -18,7 +18,7 @@ func newApprovals() *cobra.Command {
 	var flags adminFlags
 	cmd := &cobra.Command{Use: "approvals", Short: "See and answer the requests of agents that wait for people"}
 	flags.bind(cmd)
-	cmd.AddCommand(newApprovalsList(&flags), newApprovalsShow(&flags), newAnswer(&flags, true), newAnswer(&flags, false))
+	cmd.AddCommand(newApprovalsList(&flags), newApprovalsShow(&flags), newAnswer(&flags, true), newAnswer(&flags, false), newLink(&flags))
 	return cmd
 }
 

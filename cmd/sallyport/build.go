@@ -104,6 +104,16 @@ func (s *server) buildWorld(ctx context.Context, f *configs.File) (_ *gateway.Wo
 		}
 	}()
 	known := &secrets{engine: engine, byName: map[string][]byte{}}
+	if c := f.Approvals.Slack; c != nil {
+		for _, token := range slackTokens(c) { // never in an answer either
+			if token.ref.IsZero() {
+				continue
+			}
+			if _, err := known.resolve(ctx, "approvals.slack."+token.key, token.ref); err != nil {
+				return nil, err
+			}
+		}
+	}
 	describe := describers{}
 	w.Describe = describe
 	for _, open := range []func(context.Context, *configs.File, *gateway.World, describers, *secrets) (func(), error){s.openDatabases, s.openHosts, s.openAPIs} {

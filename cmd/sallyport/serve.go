@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/approvals/slack"
 	"sallyport/approvals/web"
 	"sallyport/audit"
 	"sallyport/configs"
@@ -76,6 +77,7 @@ type server struct {
 	current  *current
 	// reloading is held while a world is built and put into force, so that a bundle and a configuration do not undo each other.
 	reloading sync.Mutex
+	slack     *slack.Bridge // nil when not configured
 }
 
 // newServer opens everything a gateway needs, or nothing: on error what was opened is closed again.
@@ -133,6 +135,9 @@ func (s *server) open(ctx context.Context, undo func(func())) (err error) {
 	if s.pages, err = s.newPages(); err != nil {
 		return err
 	}
+	if s.slack, err = s.newSlack(ctx, f); err != nil {
+		return err
+	}
 	if err = s.recordConfig(ctx, "gateway started", f); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
@@ -153,13 +158,16 @@ func (s *server) run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	s.mcp.Register(mux)
 	mux.Handle("/api/", adminapi.New(adminapi.Config{
-		Gateway: s.gateway, Log: s.store, Slog: s.log, Roles: s.current.roles,
+		Gateway: s.gateway, Log: s.store, Links: s.store, Slog: s.log, Roles: s.current.roles,
 		Verify: func(ctx context.Context, token string) (*identity.Principal, error) {
 			return s.verifier.Verify(ctx, token, identity.API)
 		},
 	}))
 	mux.Handle(web.Path, s.pages)
 	mux.Handle(web.Path+"/", s.pages)
+	if s.slack != nil {
+		mux.Handle("POST "+slackPath, s.slack.Handler())
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 
@@ -191,6 +199,9 @@ func (s *server) run(ctx context.Context) error {
 	wg.Go(func() { s.reloadLoop(work, hup) })
 	if s.bundle != nil {
 		wg.Go(func() { s.bundle.Run(work, s.activateBundle) })
+	}
+	if s.slack != nil {
+		wg.Go(func() { s.slack.Run(work) })
 	}
 	s.log.Info("gateway ready", "listen", s.listener.Addr().String(), "public_url", s.file.PublicURL, "version", version)
 

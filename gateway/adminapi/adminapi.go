@@ -41,6 +41,7 @@ type Log interface {
 type Config struct {
 	Gateway *gateway.Gateway
 	Log     Log
+	Links   Links
 	// Verify checks a token for the API's own audience.
 	Verify func(ctx context.Context, token string) (*identity.Principal, error)
 	Roles  func() Roles // of the configuration in force
@@ -72,6 +73,9 @@ func New(cfg Config) *Server {
 	s.route("GET /api/approvals", anyone, s.listApprovals)
 	s.route("GET /api/approvals/{id}", anyone, s.showApproval)
 	s.route("POST /api/approvals/{id}/votes", approver, s.vote)
+	s.route("POST /api/links", approver, s.pair)
+	s.route("POST /api/links/refresh", approver, s.refreshLinks)
+	s.route("DELETE /api/links", approver, s.removeLinks)
 	s.route("GET /api/audit/entries", auditor, s.entries)
 	s.route("GET /api/audit/verify", auditor, s.verify)
 	s.route("POST /api/audit/checkpoints", auditor, s.checkpoint)
@@ -80,7 +84,7 @@ func New(cfg Config) *Server {
 
 // Routes lists the patterns that are served, for the test that tries every one with every wrong token.
 func Routes() []string {
-	return []string{"GET /api/approvals", "GET /api/approvals/{id}", "POST /api/approvals/{id}/votes", "GET /api/audit/entries",
+	return []string{"GET /api/approvals", "GET /api/approvals/{id}", "POST /api/approvals/{id}/votes", "POST /api/links", "POST /api/links/refresh", "DELETE /api/links", "GET /api/audit/entries",
 		"GET /api/audit/verify", "POST /api/audit/checkpoints"}
 }
 
@@ -167,6 +171,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, p = http.StatusForbidden, Problem{"assurance", err.Error(), "log in again and answer within five minutes, here with the new token or on the approvals page"}
 	case errors.Is(err, approvals.ErrStale), errors.Is(err, approvals.ErrDigest):
 		status, p = http.StatusConflict, Problem{"stale", err.Error(), "show the request again and decide on what it says now"}
+	case errors.Is(err, approvals.ErrPairing), errors.Is(err, approvals.ErrNoLink):
+		status, p = http.StatusNotFound, Problem{"not_linked", err.Error(), "in Slack, send /sallyport link to get a new code"}
 	case errors.Is(err, errExpired):
 		status, p = http.StatusConflict, Problem{"expired", err.Error(), "the agent has to send its call again"}
 	case errors.Is(err, approvals.ErrClosed), errors.Is(err, approvals.ErrVoted):

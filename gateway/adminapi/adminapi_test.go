@@ -67,7 +67,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := New(Config{Gateway: g, Log: st, Slog: quiet,
+	api := New(Config{Gateway: g, Log: st, Links: st, Slog: quiet,
 		Verify: func(ctx context.Context, token string) (*identity.Principal, error) {
 			return verifier.Verify(ctx, token, identity.API)
 		},
@@ -187,7 +187,8 @@ func TestRoutesListsEveryRoute(t *testing.T) {
 func TestEachRoleOpensItsRoutesOnly(t *testing.T) {
 	r := newRig(t)
 	open := map[string][]string{
-		"dba":      {"GET /api/approvals", "GET /api/approvals/{id}", "POST /api/approvals/{id}/votes"},
+		"dba":      {"GET /api/approvals", "GET /api/approvals/{id}", "POST /api/approvals/{id}/votes",
+			"POST /api/links", "POST /api/links/refresh", "DELETE /api/links"},
 		"platform": {"GET /api/approvals", "GET /api/approvals/{id}"},
 		"security": {"GET /api/approvals", "GET /api/approvals/{id}", "GET /api/audit/entries", "GET /api/audit/verify", "POST /api/audit/checkpoints"},
 	}

@@ -32,7 +32,6 @@ type Card struct {
 	Request approvals.Request
 	Preview string // PreviewFull or PreviewLink
 	Mention string // id of the user group that is mentioned, or ""
-	Similar string // a sentence about earlier decisions on similar calls, or ""
 	Outcome string // how the execution ended: "ok", "error", "unknown"; "" while there is none
 	Page    string // address of the page that shows it, or ""
 	Buttons Buttons
@@ -147,43 +146,8 @@ func (c Card) facts() string {
 			}
 		}
 	}
-	if c.Similar != "" {
-		row("before", c.Similar)
-	}
 	row("needs", fmt.Sprintf("%d of %s, has %d", max(r.Count, 1), strings.Join(r.From, " or "), r.Yes()))
 	return strings.TrimRight(b.String(), "\n")
-}
-
-// said lists who answered. Names and reasons are people's.
-func (c Card) said() string {
-	var b strings.Builder
-	for i, v := range c.Request.Votes {
-		if i == 10 {
-			fmt.Fprintf(&b, "and %d more\n", len(c.Request.Votes)-i)
-			break
-		}
-		b.WriteString(voteLine(v) + "\n")
-	}
-	text, _ := cut(strings.TrimRight(b.String(), "\n"), 1000)
-	return text
-}
-
-func voteLine(v approvals.Vote) string {
-	word := "no"
-	if v.Yes {
-		word = "yes"
-	}
-	who, _ := cut(line(v.By.Subject), 80)
-	if v.Name != "" && v.Name != v.By.Subject {
-		name, _ := cut(line(v.Name), 60)
-		who = name + " (" + who + ")"
-	}
-	text := fmt.Sprintf("%s  %s, by %s", word, who, line(v.Via))
-	if v.Reason != "" {
-		reason, _ := cut(line(v.Reason), 300)
-		text += ": " + reason
-	}
-	return text
 }
 
 func warnings(exact, rest shown, incomplete bool) string {
@@ -260,65 +224,4 @@ func (c Card) notification() string {
 		text += " <!subteam^" + c.Mention + ">"
 	}
 	return text
-}
-
-// notes are what the thread is told, in the order in which it happened: each answer, the end, the outcome. It only ever grows, so
-// that its length says how much was told.
-func (c Card) notes() []string {
-	r := &c.Request
-	var out []string
-	for _, v := range r.Votes {
-		out = append(out, voteLine(v))
-	}
-	switch r.State {
-	case approvals.Pending:
-		return out
-	case approvals.Approved, approvals.Consumed:
-		out = append(out, fmt.Sprintf("approved: %d of %d", r.Yes(), max(r.Count, 1)))
-	case approvals.Denied:
-		out = append(out, "denied: the agent is told, with the reason")
-	case approvals.Expired:
-		if r.Yes() >= max(r.Count, 1) {
-			out = append(out, fmt.Sprintf("approved: %d of %d", r.Yes(), max(r.Count, 1)))
-		}
-		out = append(out, "expired: nothing was executed")
-	case approvals.Cancelled:
-		out = append(out, "withdrawn by the agent: nothing was executed")
-	case approvals.Stale:
-		out = append(out, "stale: policy, target, masking or what it touches changed; the agent may ask again")
-	}
-	if r.State == approvals.Consumed {
-		out = append(out, "executed: used up, once")
-		switch c.Outcome {
-		case "":
-		case "ok":
-			out = append(out, "outcome: ok")
-		case "error":
-			out = append(out, "outcome: error; see sallyport audit show "+r.CallID)
-		default:
-			out = append(out, "outcome: unknown; somebody has to look at the target")
-		}
-	}
-	return out
-}
-
-func plain(text string) *slackgo.TextBlockObject {
-	return slackgo.NewTextBlockObject(slackgo.PlainTextType, text, false, false)
-}
-
-func label(text string) *slackgo.RichTextSection {
-	return slackgo.NewRichTextSection(slackgo.NewRichTextSectionTextElement(text, &slackgo.RichTextSectionTextStyle{Bold: true}))
-}
-
-func preformatted(text string) *slackgo.RichTextPreformatted {
-	if text == "" {
-		text = " " // Slack refuses empty text
-	}
-	return &slackgo.RichTextPreformatted{Type: slackgo.RTEPreformatted, Elements: []slackgo.RichTextSectionElement{slackgo.NewRichTextSectionTextElement(text, nil)}}
-}
-
-// note is a sentence of ours and a command.
-func note(sentence, command string) *slackgo.RichTextBlock {
-	return slackgo.NewRichTextBlock("", slackgo.NewRichTextSection(slackgo.NewRichTextSectionTextElement(sentence+" ", nil),
-		slackgo.NewRichTextSectionTextElement(command, &slackgo.RichTextSectionTextStyle{Code: true})))
 }

@@ -208,13 +208,3 @@ func (b *Bridge) tell(ctx context.Context, user, text string) error {
 	_, _, err = b.api.PostMessageContext(ctx, im.ID, said("A message from Sallyport", words(text)))
 	return wrapped("direct message", err)
 }
-
-// said is a message whose content is in rich text, where Slack parses nothing; notification is a sentence of ours.
-func said(notification string, elements ...slackgo.RichTextElement) slackgo.MsgOption {
-	return slackgo.MsgOptionCompose(slackgo.MsgOptionText(notification, false), slackgo.MsgOptionBlocks(slackgo.NewRichTextBlock("said", elements...)),
-		slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl())
-}
-
-func words(text string) *slackgo.RichTextSection {
-	return slackgo.NewRichTextSection(slackgo.NewRichTextSectionTextElement(text, nil))
-}

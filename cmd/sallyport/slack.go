@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport/approvals"
@@ -63,21 +64,11 @@ func slackTokens(c *configs.Slack) []slackToken {
 
 // slackVote counts an answer given in Slack under the rules of every way in: the role, then the pipeline's own.
 func (s *server) slackVote(ctx context.Context, request string, a slack.Answer) (approvals.Request, error) {
-	if !inAny(a.Voter.Groups, s.current.roles().Approver) {
+	holds := func(g string) bool { return slices.Contains(s.current.roles().Approver, g) }
+	if !slices.ContainsFunc(a.Voter.Groups, holds) {
 		return approvals.Request{}, slack.ErrRole
 	}
 	return s.gateway.Vote(ctx, request, gateway.Answer{Voter: a.Voter, Digest: a.Digest, Yes: a.Yes, Reason: a.Reason, Via: "slack"})
-}
-
-func inAny(have, want []string) bool {
-	for _, h := range have {
-		for _, w := range want {
-			if h == w {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // route says where a request is shown, under the configuration in force. A target that is gone shows nothing of its calls.

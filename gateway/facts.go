@@ -92,12 +92,19 @@ func (c *Call) obligations() tools.Obligations {
 	if s := c.spending; s != nil && s.rows >= 0 { // what is left of a budget
 		l.Rows, l.AffectedRows = int(min(orElse(l.Rows, mostRows), s.rows)), int(min(orElse(l.AffectedRows, mostChanged), s.rows))
 	}
+	approval := ""
+	if c.Approval != nil {
+		approval = c.Approval.ID
+	}
 	return tools.Obligations{
 		CallID:  c.ID,
+		Session: c.Session.ID,
 		Caller:  c.Principal.Issuer + "#" + c.Principal.Subject,
 		Changes: c.Facts.Effect != tools.Read,
 		Within:  within,
 		Limits:  tools.Limits{Rows: l.Rows, Bytes: l.Bytes, Time: time.Duration(l.TimeMS) * time.Millisecond, AffectedRows: l.AffectedRows},
+
+		Agent: c.Principal.Agent, Approval: approval,
 	}
 }
 

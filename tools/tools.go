@@ -90,6 +90,7 @@ type Limits struct {
 
 // Obligations are what the decision asks of the execution.
 type Obligations struct {
+	Session string // of the caller; what a target holds for one is given up when it ends
 	CallID  string // carried to the target where it has a place for it (application_name)
 	Caller  string // who calls, issuer and subject, where a target's connections are shared; all calls with "" are one caller's
 	Limits  Limits
@@ -97,6 +98,9 @@ type Obligations struct {
 	// Within is what a change was counted to hit and is held to: it is undone, with an *OutgrownError, when it would hit more; with a
 	// *ConflictError when that cannot be told because somebody else changes the same rows. nil: only Limits hold.
 	Within *Bound
+	// Agent is who acts for the caller, and Approval the id of the request that people said yes to; "" when there is none. A target is told,
+	// where it has a place for it.
+	Agent, Approval string
 }
 
 // Result is what a target answered, unmasked and possibly still being read. It lives in one local variable of the

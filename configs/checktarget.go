@@ -36,7 +36,10 @@ func (r *report) target(t *Target, name, path string) {
 		r.postgres(t.Postgres, path+".postgres")
 	}
 	if t.SSH != nil {
-		r.ssh(t.SSH, path+".ssh")
+		r.ssh(t.SSH, path+".ssh", t.Mode == "jit")
+	}
+	if t.Mode == "jit" && t.SSH == nil {
+		r.problem(path+".mode", "\"jit\" is not supported yet for %s; write static", t.Kind())
 	}
 	if t.HTTP != nil {
 		r.http(t.HTTP, path+".http")
@@ -95,13 +98,40 @@ func (r *report) postgres(p *Postgres, path string) {
 	}
 }
 
-func (r *report) ssh(s *SSH, path string) {
-	r.hop(&s.Hop, path, s.Agent != "")
+func (r *report) ssh(s *SSH, path string, jit bool) {
+	if jit {
+		r.issuing(s, path)
+	} else {
+		r.hop(&s.Hop, path, s.Agent != "")
+		if !s.CA.IsZero() || s.Principal != "" || len(s.SourceAddress) > 0 {
+			r.problem(path, "ca, principal and source_address mean nothing without mode: jit beside ssh; add it, or remove them")
+		}
+	}
 	if s.Agent != "" && !s.Key.IsZero() {
 		r.problem(path+".agent", "there is a key as well; keep one of key and agent")
 	}
 	if s.Jump != nil {
-		r.hop(s.Jump, path+".jump", s.Agent != "")
+		r.hop(s.Jump, path+".jump", s.Agent != "" && !jit)
+	}
+}
+
+// issuing checks a host for which the gateway signs certificates.
+func (r *report) issuing(s *SSH, path string) {
+	asKey := s.Hop // the authority's key takes the place of the login's
+	asKey.Key = s.CA
+	if s.CA.IsZero() {
+		r.problem(path+".ca", "is missing; with mode: jit write ca: file:/path, the private key of the authority the host trusts")
+		asKey.Key = Secret{&reference{}} // one message is enough
+	}
+	r.hop(&asKey, path, false)
+	if !s.Key.IsZero() || s.Agent != "" || s.Certificate != "" {
+		r.problem(path, "has a key, a certificate or an agent, and mode: jit makes them for each call; remove it")
+	}
+	if strings.ContainsAny(s.Principal, ", \t") {
+		r.problem(path+".principal", "%q is not one word", s.Principal)
+	}
+	if s.Jump != nil && len(s.SourceAddress) == 0 {
+		r.problem(path+".source_address", "is missing; behind a jump host the host sees the jump host's address: write that")
 	}
 }
 

@@ -1,11 +1,21 @@
 package configs
 
+import "net/netip"
+
 // SSH is a host on which commands are run, and the key with which it is entered.
 type SSH struct {
 	Hop `yaml:",inline"`
 
 	// Agent is the path of the socket of an SSH agent that holds the key, instead of key.
 	Agent string `yaml:"agent" check:"path"`
+	// CA is the private key of the authority (OpenSSH or PEM) with which the gateway signs a certificate for each call. Only with mode: jit,
+	// and instead of key.
+	CA Secret `yaml:"ca"`
+	// Principal is who the certificates are for. Absent: user, as a host without AuthorizedPrincipalsFile wants it. Only with mode: jit.
+	Principal string `yaml:"principal"`
+	// SourceAddress are the networks or addresses from which the host accepts the certificates. Absent: the address from which the gateway
+	// connects; to be written when addresses are translated on the way, and with jump. Only with mode: jit.
+	SourceAddress []netip.Prefix `yaml:"source_address"`
 	// Path is the search path of commands, directories joined by ":". Absent: the usual ones, /usr/local/sbin to /bin.
 	Path string `yaml:"path"`
 	// Cwd is where commands start when a call names no directory: an absolute path on the host. Absent: the home of user.
@@ -25,7 +35,7 @@ type Hop struct {
 	User string `yaml:"user" check:"required"`
 	// Key is the private key (OpenSSH or PEM).
 	Key Secret `yaml:"key"`
-	// Passphrase of the private key.
+	// Passphrase of the private key, with mode: jit of the authority's.
 	Passphrase Secret `yaml:"passphrase"`
 	// Certificate is the path of the OpenSSH certificate that belongs to the key (id_ed25519-cert.pub).
 	Certificate string `yaml:"certificate" check:"path"`

@@ -9,9 +9,9 @@ type Target struct {
 	// HTTP is an API.
 	HTTP *HTTP `yaml:"http"`
 
-	// Mode is how the credential is held: static is the one in this file. A role, certificate or lease per session (jit, vault)
-	// is not supported yet.
-	Mode string `yaml:"mode" default:"static" enum:"static" later:"jit vault"`
+	// Mode is how the credential is held: static is the one in this file, jit is made by the gateway when it is needed: for ssh a certificate
+	// for each call. For postgres it is not supported yet, nor is vault.
+	Mode string `yaml:"mode" default:"static" enum:"static jit" later:"vault"`
 	// Environment is a word of yours: production, staging. Scopes select by it and risk depends on it. Absent counts as production.
 	Environment string `yaml:"environment"`
 	// Labels are further words by which scopes select targets.

@@ -28,6 +28,11 @@ func (s *server) openHosts(ctx context.Context, f *configs.File, w *gateway.Worl
 		if target.Login, err = login(ctx, at, &t.SSH.Hop, t.SSH.Agent, known); err != nil {
 			problems = append(problems, err)
 		}
+		if t.Mode == "jit" {
+			if target.JIT, err = s.certificates(ctx, at, t.SSH, known); err != nil {
+				problems = append(problems, err)
+			}
+		}
 		if t.SSH.Jump != nil {
 			jump, err := login(ctx, at+".jump", t.SSH.Jump, t.SSH.Agent, known)
 			if err != nil {
@@ -60,8 +65,8 @@ func (s *server) openHosts(ctx context.Context, f *configs.File, w *gateway.Worl
 }
 
 // login is one hop of an SSH connection as the tool needs it.
-func login(ctx context.Context, at string, h *configs.Hop, agent string, known *secrets) (exec.Login, error) {
-	l := exec.Login{Address: net.JoinHostPort(h.Host(), strconv.Itoa(int(h.Port()))), User: h.User, AgentSocket: agent, KnownHosts: h.KnownHosts}
+func login(ctx context.Context, at string, h *configs.Hop, agent string, known *secrets) (l exec.Login, err error) {
+	l = exec.Login{Address: net.JoinHostPort(h.Host(), strconv.Itoa(int(h.Port()))), User: h.User, AgentSocket: agent, KnownHosts: h.KnownHosts}
 	if h.HostKey != "" {
 		l.HostKeys = []string{h.HostKey}
 	}
@@ -75,23 +80,34 @@ func login(ctx context.Context, at string, h *configs.Hop, agent string, known *
 	if h.Key.IsZero() {
 		return l, nil
 	}
-	key, err := known.resolve(ctx, at+".key", h.Key)
+	l.Key, err = keyOf(ctx, at, "key", h.Key, h.Passphrase, known)
+	return l, err
+}
+
+// certificates is how the gateway issues certificates for a host.
+func (s *server) certificates(ctx context.Context, at string, h *configs.SSH, known *secrets) (*exec.JIT, error) {
+	ca, err := keyOf(ctx, at, "ca", h.CA, h.Passphrase, known)
+	return &exec.JIT{CA: ca, Principal: h.Principal, Source: h.SourceAddress, Record: s.recordCredential}, err
+}
+
+// keyOf reads a private key and its passphrase whenever they are needed.
+func keyOf(ctx context.Context, at, name string, ref, pass configs.Secret, known *secrets) (func(context.Context) (key, passphrase []byte, err error), error) {
+	key, err := known.resolve(ctx, at+"."+name, ref)
 	if err != nil {
-		return l, err
+		return nil, err
 	}
 	passphrase := func(context.Context) (string, error) { return "", nil }
-	if !h.Passphrase.IsZero() {
-		if passphrase, err = known.resolve(ctx, at+".passphrase", h.Passphrase); err != nil {
-			return l, err
+	if !pass.IsZero() {
+		if passphrase, err = known.resolve(ctx, at+".passphrase", pass); err != nil {
+			return nil, err
 		}
 	}
-	l.Key = func(ctx context.Context) ([]byte, []byte, error) {
+	return func(ctx context.Context) ([]byte, []byte, error) {
 		k, err := key(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
 		p, err := passphrase(ctx)
 		return []byte(k), []byte(p), err
-	}
-	return l, nil
+	}, nil
 }

@@ -27,7 +27,9 @@ type host struct {
 	Target
 	trust, jumpTrust *trust
 	log              *slog.Logger
+	now              func() time.Time
 
+	logins   chan struct{} // holds a token for each login for one call only that is under way
 	dialing  chan struct{} // holds one token while somebody dials; whoever does owns the next two
 	failure  error
 	failedAt time.Time
@@ -35,6 +37,7 @@ type host struct {
 	mu     sync.Mutex
 	conns  []*conn // guarded by mu
 	closed bool    // guarded by mu
+	tested tested  // guarded by mu; of logins for one call only
 }
 
 // conn is one login that was tested. Its keepAlive goroutine ends with it.
@@ -42,6 +45,7 @@ type conn struct {
 	client *ssh.Client
 	jump   *ssh.Client // nil for a direct connection
 	timed  bool        // the login shell's read knows -t
+	own    bool        // it serves one call, and takes no other
 	gone   chan struct{}
 	once   sync.Once
 	done   sync.WaitGroup
@@ -88,16 +92,21 @@ func (h *host) acquire(ctx context.Context) (*conn, error) {
 		}
 		return nil, err
 	}
+	return c, h.add(c)
+}
+
+// add takes c into use, with one command on it.
+func (h *host) add(c *conn) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		c.close()
-		return nil, unreachable(problemLost, errors.New("the target is closed"))
+		return unreachable(problemLost, errors.New("the target is closed"))
 	}
 	c.sessions = 1
 	h.conns = append(h.conns, c)
 	c.done.Go(func() { h.keep(c) })
-	return c, nil
+	return nil
 }
 
 // free takes a place on an open connection, nil when there is none.
@@ -128,7 +137,7 @@ func (h *host) release(c *conn, broken bool) {
 	defer h.mu.Unlock()
 	c.sessions--
 	c.used = time.Now()
-	if broken {
+	if broken || c.own {
 		h.retire(c)
 	}
 	if c.sessions == 0 && !slices.Contains(h.conns, c) {
@@ -200,6 +209,21 @@ func (h *host) close() {
 func (h *host) dial(ctx context.Context) (_ *conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	c, err := h.login(ctx, func(ctx context.Context, _ net.Conn) ([]ssh.Signer, func(), error) { return h.signers(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.client.Close() })
+	defer stop()
+	if c.timed, err = selfTest(c.client, selfTestLine()); err != nil {
+		c.close()
+		return nil, unreachable(problemShell, err)
+	}
+	return c, nil
+}
+
+// login connects, through the jump host where there is one, and proves who the gateway is with what prove makes for the connection.
+func (h *host) login(ctx context.Context, prove func(context.Context, net.Conn) ([]ssh.Signer, func(), error)) (_ *conn, err error) {
 	c := &conn{gone: make(chan struct{}), used: time.Now(), most: h.MaxSessions}
 	dial := (&net.Dialer{}).DialContext
 	if h.Jump != nil {
@@ -207,7 +231,7 @@ func (h *host) dial(ctx context.Context) (_ *conn, err error) {
 		if err != nil {
 			return nil, unreachable("its jump host: "+problemNetwork, err)
 		}
-		if c.jump, err = h.Jump.connect(ctx, wire, h.jumpTrust); err != nil {
+		if c.jump, err = h.Jump.connect(ctx, wire, h.jumpTrust, h.Jump.signers); err != nil {
 			return nil, err
 		}
 		dial = c.jump.DialContext
@@ -221,14 +245,9 @@ func (h *host) dial(ctx context.Context) (_ *conn, err error) {
 	if err != nil {
 		return nil, unreachable(problemNetwork, err)
 	}
-	if c.client, err = h.connect(ctx, wire, h.trust); err != nil {
+	c.client, err = h.connect(ctx, wire, h.trust, func(ctx context.Context) ([]ssh.Signer, func(), error) { return prove(ctx, wire) })
+	if err != nil {
 		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { c.client.Close() })
-	defer stop()
-	if c.timed, err = selfTest(c.client); err != nil {
-		c.client.Close()
-		return nil, unreachable(problemShell, err)
 	}
 	return c, nil
 }

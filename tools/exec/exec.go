@@ -55,6 +55,8 @@ type Login struct {
 type Target struct {
 	Name string // as in sallyport.yaml
 	Login
+	// JIT issues a certificate for each call; nil for the key, certificate or agent of Login.
+	JIT *JIT
 	// Jump is the host through which this one is reached; nil for a direct connection.
 	Jump *Login
 	// Path is the search path of commands; "" is the usual directories of root's.
@@ -102,7 +104,7 @@ func Open(cfg Config) (*Hosts, error) {
 		if _, twice := h.hosts[t.Name]; twice || t.Name == "" {
 			problems = append(problems, fmt.Errorf("targets: the name %q is empty or stands twice", t.Name))
 		}
-		one, err := newHost(t, cfg.Log)
+		one, err := newHost(t, cfg.Log, cfg.Now)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -150,7 +152,7 @@ func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.
 	if err != nil {
 		return nil, err
 	}
-	return one.start(ctx, command{
+	return one.start(ctx, command{ob: ob,
 		words: f.Inspected.(*inspected).line, cwd: parsed.Cwd, stdin: parsed.Stdin, changes: f.Effect != tools.Read || ob.Changes,
 		time: limit(ob.Limits.Time, defaultTime, MaxTime), bytes: limit(ob.Limits.Bytes, defaultBytes, MaxBytes),
 	}, t.now)
@@ -172,7 +174,7 @@ func limit[N int | time.Duration](asked, otherwise, most N) N {
 	return min(asked, most)
 }
 
-func newHost(t Target, log *slog.Logger) (*host, error) {
+func newHost(t Target, log *slog.Logger, now func() time.Time) (*host, error) {
 	fail := func(field, format string, args ...any) (*host, error) {
 		return nil, fmt.Errorf("targets.%s.ssh.%s: %s", t.Name, field, fmt.Sprintf(format, args...))
 	}
@@ -188,10 +190,17 @@ func newHost(t Target, log *slog.Logger) (*host, error) {
 	if t.MaxSessions < 0 {
 		return fail("max_sessions", "%d is negative", t.MaxSessions)
 	}
-	one := &host{Target: t, log: log, dialing: make(chan struct{}, 1)}
+	one := &host{Target: t, log: log, now: now, dialing: make(chan struct{}, 1), logins: make(chan struct{}, maxLogins)}
 	var err error
 	if one.trust, err = newTrust(t.Login); err != nil {
 		return fail("host_key", "%v", err)
+	}
+	if t.JIT != nil {
+		if err = t.JIT.check(&t); err != nil {
+			return fail("ca", "%v", err)
+		}
+	} else if err = t.Login.needsKey(); err != nil {
+		return fail("key", "%v", err)
 	}
 	if err = t.Login.check(); err != nil {
 		return fail("key", "%v", err)
@@ -200,7 +209,7 @@ func newHost(t Target, log *slog.Logger) (*host, error) {
 		if one.jumpTrust, err = newTrust(*t.Jump); err != nil {
 			return fail("jump.host_key", "%v", err)
 		}
-		if err = t.Jump.check(); err != nil {
+		if err = errors.Join(t.Jump.needsKey(), t.Jump.check()); err != nil {
 			return fail("jump.key", "%v", err)
 		}
 	}

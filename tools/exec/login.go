@@ -31,6 +31,10 @@ const (
 	problemKey   = "the gateway cannot read its own key for this host; the gateway's operator must check the secret reference"
 	problemShell = "the account's login shell does not keep quoted words as they are, or its start-up files print something; " +
 		"the host's administrator must give the account a POSIX shell (bash, dash) with silent start-up files"
+	problemCA     = "the gateway cannot read or use the authority's key; the gateway's operator must check the secret reference"
+	problemRecord = "the gateway cannot record the certificate it would log in with; the gateway's operator must check its store"
+	problemForced = "the host did not run the command of the certificate, or its login shell does not keep quoted words as they are, or its start-up " +
+		"files print something; the host's administrator must check sshd's version (OpenSSH enforces it) and the account's shell"
 	problemProtocol = "the host does not speak SSH as expected; the host's administrator can fix it"
 	problemLost     = "the connection was lost while the command was starting; a network or host administrator can fix it"
 )
@@ -47,8 +51,6 @@ func (l *Login) check() error {
 	switch {
 	case l.User == "":
 		return errors.New("user is missing")
-	case l.Key == nil && l.AgentSocket == "":
-		return errors.New("neither a key nor an agent is given")
 	case l.Certificate != "" && l.Key == nil:
 		return errors.New("a certificate needs the key it belongs to")
 	}
@@ -56,6 +58,13 @@ func (l *Login) check() error {
 		if _, err := parseCertificate(l.Certificate); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (l *Login) needsKey() error {
+	if l.Key == nil && l.AgentSocket == "" {
+		return errors.New("neither a key nor an agent is given")
 	}
 	return nil
 }
@@ -200,14 +209,18 @@ func fromFile(name string) (*trust, error) {
 	}, nil
 }
 
-// connect logs in over conn, which it closes on failure.
-func (l *Login) connect(ctx context.Context, conn net.Conn, tr *trust) (*ssh.Client, error) {
+// connect logs in over conn, which it closes on failure, with the signers that make makes.
+func (l *Login) connect(ctx context.Context, conn net.Conn, tr *trust, make func(context.Context) ([]ssh.Signer, func(), error)) (*ssh.Client, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	signers, done, err := l.signers(ctx)
+	signers, done, err := make(ctx)
 	defer done()
 	if err != nil {
 		conn.Close()
+		var told *tools.UnreachableError
+		if errors.As(err, &told) {
+			return nil, err
+		}
 		return nil, unreachable(problemKey, err)
 	}
 	var keyErr error // x/crypto wraps some of its errors as text only

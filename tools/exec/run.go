@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ const maxScript = 120 << 10
 
 // command is what start runs.
 type command struct {
+	ob      tools.Obligations
 	words   []shparse.Item
 	cwd     string
 	stdin   *string
@@ -54,6 +56,9 @@ func (h *host) script(c command, timed bool) (text, mark string) {
 	if c.stdin != nil {
 		mark = rand.Text()
 		fmt.Fprintf(&b, "in=$(%shead -c %d); case $in in *%s) ;; *) exit 125 ;; esac; ", environment(h.Path), len(*c.stdin)+len(mark), mark)
+		if h.JIT != nil { // the certificate binds the input as well
+			fmt.Fprintf(&b, `case $(printf %%s "${in%%%s}" | %ssha256sum) in %x*) ;; *) exit 125 ;; esac; `, mark, environment(h.Path), sha256.Sum256([]byte(*c.stdin)))
+		}
 	}
 	wait := "read -r _"
 	if timed {
@@ -129,7 +134,7 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 	starting, cancel := context.WithTimeout(ctx, c.time)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		conn, err := h.acquire(ctx)
+		conn, request, mark, err := h.ready(ctx, c)
 		if err != nil {
 			return nil, h.failed(err)
 		}
@@ -138,12 +143,12 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 		if err != nil {
 			answered()
 			var refused *ssh.OpenChannelError
-			if errors.As(err, &refused) {
+			if errors.As(err, &refused) && !conn.own {
 				h.refused(conn)
 			} else {
 				h.release(conn, true)
 			}
-			if attempt < 4 && starting.Err() == nil {
+			if !conn.own && attempt < 4 && starting.Err() == nil {
 				time.Sleep(time.Duration(attempt) * 10 * time.Millisecond)
 				continue
 			}
@@ -156,8 +161,7 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 			exited: make(chan struct{}), full: make(chan struct{})}
 		r.tape = newTimeline(r.began)
 		r.listen(requests)
-		script, mark := h.script(c, conn.timed)
-		ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{script}))
+		ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{request}))
 		answered()
 		if err != nil || !ok {
 			r.Close()
@@ -175,6 +179,18 @@ func (h *host) start(ctx context.Context, c command, now func() time.Time) (*run
 		}
 		return r, nil
 	}
+}
+
+// ready returns a connection with room for c, what to ask for on it, and what must follow the input.
+func (h *host) ready(ctx context.Context, c command) (conn *conn, request, mark string, err error) {
+	if h.JIT != nil {
+		return h.readyOnce(ctx, c)
+	}
+	if conn, err = h.acquire(ctx); err != nil {
+		return nil, "", "", err
+	}
+	request, mark = h.script(c, conn.timed)
+	return conn, request, mark, nil
 }
 
 // failed logs what the agent is not told, for the operator.

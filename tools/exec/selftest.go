@@ -16,25 +16,33 @@ var nasty = []string{
 	"#x", "a;b", "a&b", "a|b", "<a", ">a", "(a)", "-n", "--", "=ls", "%1", "^a^b", "a\nb", "a\tb", "\n", `\n`, "é", "日本", "\u00a0", "a'b\\'c\"d$e`f",
 }
 
-// selfTest has the login shell print nasty words back, and asks whether its read can time out (dash's cannot).
-func selfTest(client *ssh.Client) (timed bool, err error) {
+// selfTestLine prints nasty words, and says whether the shell's read can time out (dash's cannot).
+func selfTestLine() string {
+	var line strings.Builder
+	line.WriteString(environment(defaultPath) + "printf '%s\\n|'")
+	for _, w := range nasty {
+		line.WriteString(" " + shparse.Quote(w))
+	}
+	// Exit status 1 says end of file, any other that the option is not known.
+	line.WriteString(`; (read -r -t 1 x </dev/null) 2>/dev/null; echo $?`)
+	return line.String()
+}
+
+// selfTest asks for request, which has to have the login shell run the line above, and compares what comes back.
+func selfTest(client *ssh.Client, request string) (timed bool, err error) {
 	session, err := client.NewSession()
 	if err != nil {
 		return false, err
 	}
 	defer session.Close()
-	var line, want strings.Builder
-	line.WriteString(environment(defaultPath) + "printf '%s\\n|'")
+	var want strings.Builder
 	for _, w := range nasty {
-		line.WriteString(" " + shparse.Quote(w))
 		want.WriteString(w + "\n|")
 	}
-	// Exit status 1 says end of file, any other that the option is not known.
-	line.WriteString(`; (read -r -t 1 x </dev/null) 2>/dev/null; echo $?`)
 	var out, stderr bytes.Buffer
 	session.Stdout = &bounded{Buffer: &out, left: 64 << 10}
 	session.Stderr = &bounded{Buffer: &stderr, left: 64 << 10}
-	if err = session.Run(line.String()); err != nil {
+	if err = session.Run(request); err != nil {
 		return false, err
 	}
 	answer, ok := strings.CutPrefix(out.String(), want.String())

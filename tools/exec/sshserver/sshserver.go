@@ -43,6 +43,8 @@ type Options struct {
 	Forwarding bool
 	// Settings are further lines of sshd_config ("ForceCommand": "...").
 	Settings map[string]string
+	// Tail is text after all other lines: Match blocks.
+	Tail string
 }
 
 // Server is one running sshd. Safe for concurrent use.
@@ -206,6 +208,7 @@ func (s *Server) run(ctx context.Context, bin string, o Options) error {
 	for k, v := range conf {
 		fmt.Fprintf(&text, "%s %s\n", k, v)
 	}
+	text.WriteString(o.Tail)
 	file := filepath.Join(s.dir, "sshd_config")
 	if err = os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		return err

@@ -29,7 +29,7 @@ func HostSetup(authority, user, principal string) string {
 	return b.String()
 }
 
-// matchBlock is for sshd_config. The block ends the file, or what follows would belong to it.
+// matchBlock is for sshd_config. Its last line keeps what may follow out of the block.
 func matchBlock(authority, user string, other bool, principals string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Match User %s\n    TrustedUserCAKeys %s\n", user, authority)
@@ -37,7 +37,7 @@ func matchBlock(authority, user string, other bool, principals string) string {
 		fmt.Fprintf(&b, "    AuthorizedPrincipalsFile %s\n", principals)
 	}
 	b.WriteString("    AuthorizedKeysFile none\n    AuthenticationMethods publickey\n    DisableForwarding yes\n    PermitTTY no\n    PermitUserRC no\n" +
-		"    ClientAliveInterval 15\n    ClientAliveCountMax 2\n")
+		"    ClientAliveInterval 15\n    ClientAliveCountMax 2\nMatch all\n")
 	return b.String()
 }
 

@@ -20,6 +20,7 @@ func (r *report) check(f *File) {
 	r.identity(f)
 	r.sessions(f)
 	r.slack(f.Approvals.Slack)
+	r.vault(f)
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		r.target(f.Targets[name], name, "targets."+name)
 	}
@@ -236,6 +237,10 @@ func eachSecret(f *File, visit func(path string, s Secret)) {
 		case v.Kind() == reflect.Struct && !isScalar(v.Type()):
 			for _, fl := range fieldsOf(v.Type()) {
 				walk(v.FieldByIndex(fl.index), join(path, fl.name))
+			}
+		case v.Kind() == reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i), fmt.Sprintf("%s[%d]", path, i))
 			}
 		case v.Kind() == reflect.Map:
 			for _, k := range v.MapKeys() {

@@ -24,6 +24,7 @@ roles:
 state: {postgres: env:STATE_DSN}
 approvals:
   slack: {app_token: env:SLACK_APP_TOKEN, bot_token: env:SLACK_BOT_TOKEN, channel: C0123456789}
+vault: {address: "https://vault.internal:8200", kubernetes: {role: sallyport}}
 audit: {anchors: [a], retention: 400d, sinks: [b]}
 targets:
   orders-db:
@@ -66,7 +67,7 @@ func TestWhatHasNotLandedIsNamed(t *testing.T) {
 		}
 	}
 	want := []string{
-		"state", "audit", "targets.orders-db.mode", "targets.web-1.ssh.key",
+		"state", "audit", "targets.orders-db.mode",
 		"scopes.on-call.break_glass",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

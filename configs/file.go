@@ -64,6 +64,9 @@ type File struct {
 	// Audit is where the log is anchored, kept and sent.
 	Audit *Audit `yaml:"audit" check:"later"`
 
+	// Vault is the server that secrets written as vault:path#key are read from: HashiCorp Vault or OpenBao.
+	Vault *Vault `yaml:"vault"`
+
 	// Targets are the systems agents may be let into, by name: lower-case letters, digits, "-", "_" and ".", at most 63 characters.
 	Targets map[string]*Target `yaml:"targets"`
 

@@ -24,7 +24,7 @@ const (
 //
 // A program started for exec: gets the gateway's environment and no input; when Resolve returns it has ended, at the latest after ten seconds
 // or when ctx ends, with everything in its process group. Errors name the reference and never hold the value or what a
-// program printed. Safe for concurrent use.
+// program printed. What is in Vault is not read here: see [Secret.Vault]. Safe for concurrent use.
 func (s Secret) Resolve(ctx context.Context) (Value, error) {
 	if s.IsZero() {
 		return Value{}, nil
@@ -34,6 +34,12 @@ func (s Secret) Resolve(ctx context.Context) (Value, error) {
 		return Value{}, fmt.Errorf("%s: %w", s.Reference(), err)
 	}
 	v := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	clear(raw)
+	return s.Hold(v)
+}
+
+// Hold makes a Value of what was read for s elsewhere. Its errors are those of Resolve.
+func (s Secret) Hold(v string) (Value, error) {
 	switch {
 	case v == "":
 		return Value{}, fmt.Errorf("%s: the secret is empty", s.Reference())
@@ -53,6 +59,8 @@ func (s Secret) read(ctx context.Context) ([]byte, error) {
 		return []byte(v), nil
 	case "file":
 		return readSecretFile(s.arg)
+	case "vault":
+		return nil, errors.New("secrets of Vault cannot be used here")
 	default:
 		return s.run(ctx)
 	}

@@ -75,7 +75,7 @@ func canonical(v reflect.Value) any {
 		if s.IsZero() {
 			return nil
 		}
-		return append([]string{s.kind, s.arg}, s.argv...)
+		return append([]string{s.kind, s.arg, s.key}, s.argv...)
 	case isScalar(v.Type()) || v.Kind() == reflect.Bool:
 		return fmt.Sprint(v.Interface())
 	}

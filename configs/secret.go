@@ -16,8 +16,9 @@ import (
 //	file:/run/secrets/orders        a file, by absolute path
 //	exec:/usr/bin/op read op://x/y  a program and its arguments, separated by blanks; no shell
 //	exec:["/usr/bin/op", "read"]    the same with arguments that hold blanks (a JSON array)
+//	vault:kv/orders/db#password     a key of a secret in Vault or OpenBao, see vault
 //
-// vault:mount/path#key is not supported yet. Everything else is refused as a literal secret. The zero value refers to nothing.
+// Everything else is refused as a literal secret. The zero value refers to nothing.
 //
 // Formatting a Secret or a [Value] in any way (fmt, JSON, log/slog) prints [redacted]: arguments of a program can be secret too.
 // Both keep what they hold behind a pointer, because fmt goes around every method for %p and for unexported fields of others,
@@ -25,8 +26,9 @@ import (
 type Secret struct{ *reference }
 
 type reference struct {
-	kind string   // env, file, exec
+	kind string   // env, file, exec, vault
 	arg  string   // the name or the path
+	key  string   // of vault
 	argv []string // of exec
 }
 
@@ -36,6 +38,12 @@ var errLiteral = errors.New("a secret written out in this file is refused; " +
 	"put it into a file or a variable of the gateway and write file:/path or env:NAME here")
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// What names in Vault are made of, here: letters, digits and what does not mean anything in a URL.
+var (
+	vaultPath = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
+	vaultKey  = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+)
 
 // parse reads a reference. Its errors never hold the text: it may be the secret.
 func (s *Secret) parse(text string) error {
@@ -58,7 +66,11 @@ func (s *Secret) parse(text string) error {
 		}
 		s.reference = &reference{kind: kind, arg: argv[0], argv: argv}
 	case "vault":
-		return errors.New("vault: is not supported yet; read it with exec: or from a file")
+		path, key, _ := strings.Cut(arg, "#")
+		if !vaultPath.MatchString(path) || strings.Contains("/"+path+"/", "/../") || strings.Contains("/"+path+"/", "/./") || !vaultKey.MatchString(key) {
+			return errors.New("what follows vault: is not a path with its mount and a key; write vault:kv/orders/db#password")
+		}
+		s.reference = &reference{kind: kind, arg: path, key: key}
 	default:
 		return errLiteral
 	}
@@ -90,12 +102,23 @@ func splitArgv(arg string) ([]string, error) {
 // IsZero reports whether s refers to nothing.
 func (s Secret) IsZero() bool { return s.reference == nil }
 
-// Reference names the place for error messages: env:NAME, file:/path, or exec: and the program without its arguments.
+// Reference names the place for error messages: env:NAME, file:/path, vault:path#key, or exec: and the program without its arguments.
 func (s Secret) Reference() string {
 	if s.IsZero() {
 		return ""
 	}
+	if s.kind == "vault" {
+		return "vault:" + s.arg + "#" + s.key
+	}
 	return s.kind + ":" + s.arg
+}
+
+// Vault is where in Vault the secret is: a path with its mount, and a key. ok is false for every other kind.
+func (s Secret) Vault() (path, key string, ok bool) {
+	if s.IsZero() || s.kind != "vault" {
+		return "", "", false
+	}
+	return s.arg, s.key, true
 }
 
 func (s Secret) String() string { return redactedUnless(s.IsZero()) }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -39,23 +37,23 @@ func newLogger(f *configs.File, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-func newVerifier(ctx context.Context, f *configs.File, log *slog.Logger) (*identity.Verifier, error) {
+func newVerifier(ctx context.Context, f *configs.File, log *slog.Logger, read readSecret) (*identity.Verifier, error) {
 	var issuers []identity.Issuer
 	for _, i := range f.Identity.Issuers {
 		issuers = append(issuers, identity.Issuer{URL: i.URL, Audience: i.Audience, APIAudience: i.APIAudience, GroupsClaim: i.Groups, Claims: i.Claims,
-			MaxLifetime: i.MaxTokenLifetime.D(), Web: webClient(i.Web)})
+			MaxLifetime: i.MaxTokenLifetime.D(), Web: webClient(i.Web, read)})
 	}
 	return identity.New(ctx, identity.Config{Issuers: issuers, Now: time.Now, Log: log})
 }
 
-func webClient(c *configs.WebClient) *identity.WebClient {
+func webClient(c *configs.WebClient, read readSecret) *identity.WebClient {
 	if c == nil {
 		return nil
 	}
 	w := &identity.WebClient{ID: c.ClientID, Scopes: c.Scopes}
 	if !c.ClientSecret.IsZero() {
 		w.Secret = func(ctx context.Context) (string, error) {
-			v, err := c.ClientSecret.Resolve(ctx)
+			v, _, err := read(ctx, c.ClientSecret)
 			return v.Reveal(), err
 		}
 	}
@@ -103,7 +101,7 @@ func (s *server) buildWorld(ctx context.Context, f *configs.File) (_ *gateway.Wo
 			w.Close()
 		}
 	}()
-	known := &secrets{engine: engine, byName: map[string][]byte{}}
+	known := s.newSecrets(engine)
 	if c := f.Approvals.Slack; c != nil {
 		for _, token := range slackTokens(c) { // never in an answer either
 			if token.ref.IsZero() {
@@ -142,35 +140,6 @@ func environment(t *configs.Target) string {
 		return "production"
 	}
 	return t.Environment
-}
-
-// secrets are the credentials the gateway holds, all of which are mask patterns. Tools add to them when one is renewed.
-type secrets struct {
-	engine *masking.Engine
-	mu     sync.Mutex
-	byName map[string][]byte // guarded by mu
-}
-
-func (s *secrets) add(name string, value []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.byName[name] = bytes.Clone(value)
-	s.engine.SetSecrets(s.byName)
-}
-
-// resolve reads a secret now, so that masking knows it and a missing one is found at start, and returns a function that reads
-// it again whenever it is needed.
-func (s *secrets) resolve(ctx context.Context, at string, ref configs.Secret) (func(context.Context) (string, error), error) {
-	read := func(ctx context.Context) (string, error) {
-		v, err := ref.Resolve(ctx)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", at, err)
-		}
-		s.add(at, []byte(v.Reveal()))
-		return v.Reveal(), nil
-	}
-	_, err := read(ctx)
-	return read, err
 }
 
 // describers answer describe_target by the target's name.

@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"cmd/sallyport":        {"..."},
 	"bench":                {"audit", "gateway/...", "identity/...", "masking", "policy", "store", "tools/..."},
 	"configs":              nil,
+	"configs/vault":        nil,
 	"gateway":              {"identity", "tools", "policy", "approvals", "masking", "audit"},
 	"gateway/mcpserver":    {"gateway", "identity"},
 	"gateway/adminapi":     {"gateway", "identity", "approvals", "audit"},

@@ -22,6 +22,7 @@ import (
 	"sallyport/approvals/web"
 	"sallyport/audit"
 	"sallyport/configs"
+	"sallyport/configs/vault"
 	"sallyport/gateway"
 	"sallyport/gateway/adminapi"
 	"sallyport/gateway/mcpserver"
@@ -44,6 +45,9 @@ func newServe() *cobra.Command {
 			f, err := configs.Load(path)
 			if err != nil {
 				return configError(err)
+			}
+			if err := harden(); err != nil {
+				return err
 			}
 			s, err := newServer(cmd.Context(), serverConfig{file: f, path: path, log: newLogger(f, cmd.ErrOrStderr())})
 			if err != nil {
@@ -68,6 +72,7 @@ type server struct {
 	serverConfig
 	store    *store.Store
 	verifier *identity.Verifier
+	vault    *vault.Client        // nil without one
 	bundle   *policy.BundleSource // nil without a remote bundle
 	gateway  *gateway.Gateway
 	mcp      *mcpserver.Server
@@ -110,7 +115,10 @@ func (s *server) open(ctx context.Context, undo func(func())) (err error) {
 		return fmt.Errorf("state: %w", err)
 	}
 	undo(func() { s.store.Close() })
-	if s.verifier, err = newVerifier(ctx, f, s.log); err != nil {
+	if s.vault, err = openVault(f); err != nil {
+		return err
+	}
+	if s.verifier, err = newVerifier(ctx, f, s.log, s.read); err != nil {
 		return err
 	}
 	undo(func() { s.verifier.Close() })
@@ -197,6 +205,9 @@ func (s *server) run(ctx context.Context) error {
 	defer signal.Stop(hup)
 	wg.Go(func() { s.expireLoop(work) })
 	wg.Go(func() { s.reloadLoop(work, hup) })
+	if s.vault != nil {
+		wg.Go(func() { s.vault.Run(work) })
+	}
 	if s.bundle != nil {
 		wg.Go(func() { s.bundle.Run(work, s.activateBundle) })
 	}
@@ -313,7 +324,7 @@ func fixedKey(old, changed *configs.File) string {
 		{"listen", old.Listen, changed.Listen}, {"tls", old.TLS, changed.TLS}, {"trusted_proxies", old.TrustedProxies, changed.TrustedProxies},
 		{"metrics", old.Metrics, changed.Metrics}, {"public_url", old.PublicURL, changed.PublicURL}, {"state", old.State, changed.State},
 		{"identity", old.Identity, changed.Identity}, {"sessions", old.Sessions, changed.Sessions}, {"approvals", old.Approvals, changed.Approvals},
-		{"log", old.Log, changed.Log}, {"policy.bundle", remoteBundle(old), remoteBundle(changed)},
+		{"log", old.Log, changed.Log}, {"vault", old.Vault, changed.Vault}, {"policy.bundle", remoteBundle(old), remoteBundle(changed)},
 	} {
 		if !reflect.DeepEqual(k.old, k.new) {
 			return k.name

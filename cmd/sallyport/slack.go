@@ -34,7 +34,7 @@ func (s *server) newSlack(ctx context.Context, f *configs.File) (*slack.Bridge, 
 		},
 	}
 	for _, token := range slackTokens(c) {
-		v, err := token.ref.Resolve(ctx)
+		v, _, err := s.read(ctx, token.ref)
 		if err != nil {
 			return nil, fmt.Errorf("approvals.slack.%s: %w", token.key, err)
 		}

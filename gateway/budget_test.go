@@ -171,7 +171,8 @@ func TestWhatUsesABudget(t *testing.T) {
 	ann := who("ann", "support")
 	left := func() int64 {
 		t.Helper()
-		call := r.begin(&Request{Principal: ann})
+		call, leave := r.begin(&Request{Principal: ann}, func(error) {})
+		defer leave()
 		defer call.world.release()
 		b, err := r.budgetsLeft(t.Context(), call, "support")
 		if err != nil || len(b) != 1 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"sallyport/approvals"
 	"sallyport/policy"
@@ -119,10 +120,24 @@ func failure(err error) Failure {
 		lost    *tools.OutcomeUnknownError
 		denied  *deniedError
 		closed  *closedError
+		locked  *lockedError
 		budget  *budgetError
 		unav    *unavailableError
 	)
 	switch {
+	case errors.As(err, &locked):
+		f := Failure{Code: Denied, Message: "an operator has locked you out of this gateway", WhoCanFix: "admin", Reason: "locked", Suggestion: "tell the user; no call will work", executed: tools.ExecutedNo}
+		if !locked.Expires.IsZero() {
+			f.Message += " until " + locked.Expires.UTC().Format(time.RFC3339)
+		}
+		return f
+	case errors.Is(err, errSessionEnded):
+		f := Failure{Code: Timeout, Message: "the session ended while the call ran; it was cancelled on the target", WhoCanFix: "user", Reason: "session-ended", executed: tools.ExecutedNo}
+		if errors.As(err, &lost) || errors.As(err, &slow) && slow.Executed != tools.ExecutedNo {
+			f.Code, f.executed, f.statusOther = OutcomeUnknown, tools.ExecutedUnknown, statusUnknown
+			f.Suggestion = "look whether the change is there before sending it again"
+		}
+		return f
 	case errors.As(err, &arg):
 		what := &tools.ArgError{Field: arg.Field, Problem: arg.Problem} // the fix is the suggestion; saying it twice costs tokens
 		return Failure{Code: InvalidArgument, Message: what.Error(), WhoCanFix: "agent", Reason: "argument", Suggestion: arg.Fix}

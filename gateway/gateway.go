@@ -9,6 +9,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,7 @@ type Gateway struct {
 	Config
 	world    atomic.Pointer[World]
 	sessions *sessions
+	locks    locks
 	metrics  *Metrics
 
 	draining  chan struct{} // closed by Drain
@@ -68,6 +70,10 @@ func New(ctx context.Context, cfg Config, w *World) (*Gateway, error) {
 	g := &Gateway{Config: cfg, metrics: newMetrics(), flights: map[string]*flight{}, draining: make(chan struct{}), held: held{by: map[account]audit.Amounts{}}}
 	g.sessions = newSessions(cfg.Now, cfg.SessionIdle, cfg.SessionMax)
 	g.world.Store(w)
+	var err error
+	if g.locks.all, err = cfg.Store.Locks(ctx); err != nil {
+		return nil, err
+	}
 	n, err := cfg.Store.RecoverIntents(ctx, recoveredOutcome)
 	if err != nil {
 		return nil, err
@@ -106,7 +112,10 @@ type Call struct {
 
 // Do takes one call from arguments to a recorded reply. It never fails: whatever happens is a Reply.
 func (g *Gateway) Do(ctx context.Context, req *Request) *Reply {
-	call := g.begin(req)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	call, leave := g.begin(req, cancel)
+	defer leave()
 	defer call.world.release()
 	g.metrics.inFlight.Inc()
 	defer g.metrics.inFlight.Dec()
@@ -119,12 +128,13 @@ func (g *Gateway) Do(ctx context.Context, req *Request) *Reply {
 	return &a.Reply
 }
 
-func (g *Gateway) begin(req *Request) *Call {
-	now := g.Now()
-	call := &Call{Request: req, ID: newID(), Session: g.sessions.of(req.Principal), Started: now, world: g.acquire()}
+// begin makes a call of req. cancel ends it when its session ends; leave has to be called when it is over.
+func (g *Gateway) begin(req *Request, cancel context.CancelCauseFunc) (_ *Call, leave func()) {
+	call := &Call{Request: req, ID: newID(), Started: g.Now(), world: g.acquire()}
+	call.Session, leave = g.sessions.join(call, cancel)
 	call.mask = call.world.Masking.For(call.Session.ID)
 	call.took.last = time.Now()
-	return call
+	return call, leave
 }
 
 // answer runs the call and records how it ended. The record is made with a context that outlives the caller: an agent
@@ -132,6 +142,9 @@ func (g *Gateway) begin(req *Request) *Call {
 func (g *Gateway) answer(ctx context.Context, call *Call) *answer {
 	if err := g.Store.Writable(); err != nil {
 		return failedReply(call, failure(unavailable("audit", err))) // nothing can be recorded, so nothing runs
+	}
+	if l := g.locks.covering(call.Principal, call.Started); l != nil {
+		return g.closeOwn(ctx, call, nil, &lockedError{*l})
 	}
 	if own, ok := ownTools[call.Tool]; ok {
 		return own(g, ctx, call)
@@ -143,6 +156,9 @@ func (g *Gateway) answer(ctx context.Context, call *Call) *answer {
 func (g *Gateway) governed(ctx context.Context, call *Call) *answer {
 	defer g.released(call) // when it is recorded, or was a repetition
 	rendered, err := g.recovered(call, func() (*tools.Rendered, error) { return g.run(ctx, call) })
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errSessionEnded) {
+		err = errors.Join(cause, err) // whatever the tool makes of being cancelled: this is why
+	}
 	if pending, ok := asPending(err); ok {
 		return pendingReply(call, pending.Request) // recorded when the request was opened
 	}
@@ -296,15 +312,10 @@ func (g *Gateway) recovered(call *Call, f func() (*tools.Rendered, error)) (out 
 // run go on. For a stop that is about to begin.
 func (g *Gateway) Drain() { g.drainOnce.Do(func() { close(g.draining) }) }
 
-// Close records the end of the gateway's sessions. Calls in flight must have ended.
+// Close ends the gateway's sessions and records it. Calls in flight must have ended.
 func (g *Gateway) Close(ctx context.Context) error {
-	var recs []audit.Record
-	for _, s := range g.sessions.endAll() {
-		recs = append(recs, s.ended("gateway stopped"))
-	}
+	_, endings := g.sessions.close(whyStopped, func(*lease) bool { return true })
+	err := g.finish(ctx, endings)
 	g.world.Load().retire()
-	if len(recs) == 0 {
-		return nil
-	}
-	return g.Store.Append(ctx, recs...)
+	return err
 }

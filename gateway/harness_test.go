@@ -124,6 +124,9 @@ type fakeTool struct {
 	result    string       // what a run answers, as JSON string content
 	onRun     func(ctx context.Context) error
 	onInspect func() error
+
+	endedSessions []string
+	endErr        error
 }
 
 type fakeArgs struct{ Target, SQL, Reason string }

@@ -45,17 +45,14 @@ func (g *Gateway) record(ctx context.Context, call *Call, rendered *tools.Render
 
 // append writes recs, before them the opening of the call's session when this is its first call.
 func (g *Gateway) append(ctx context.Context, call *Call, recs ...audit.Record) error {
-	ended := g.sessions.takeEnded()
-	all := make([]audit.Record, 0, len(ended)+1+len(recs))
-	for _, s := range ended {
-		all = append(all, s.ended("idle or at its maximum age"))
-	}
 	opened := g.sessions.claimOpening(call.Session.ID)
 	if opened {
-		all = append(all, call.Session.opened())
+		recs = append([]audit.Record{call.Session.record("session opened")}, recs...)
 	}
-	if err := g.Store.Append(ctx, append(all, recs...)...); err != nil {
-		g.sessions.giveBack(call.Session.ID, opened, ended)
+	if err := g.Store.Append(ctx, recs...); err != nil {
+		if opened {
+			g.sessions.giveBack(call.Session.ID)
+		}
 		return err
 	}
 	return nil

@@ -17,7 +17,8 @@ func (g *Gateway) Refused(ctx context.Context, p *identity.Principal, tool, reas
 		g.Log.Warn("request refused", "reason", reason)
 		return
 	}
-	call := g.begin(&Request{Principal: p, Tool: tool})
+	call, leave := g.begin(&Request{Principal: p, Tool: tool}, func(error) {})
+	defer leave()
 	defer call.world.release()
 	g.Log.Warn("request refused", "call", call.ID, "subject", p.Subject, "tool", call.toolName(), "reason", reason)
 	e := call.entry(audit.KindDenied)

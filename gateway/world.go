@@ -56,6 +56,7 @@ type Store interface {
 	Spent(ctx context.Context, scope, issuer, subject string) ([]audit.Spent, error)
 	Outcome(ctx context.Context, callID string) (audit.Entry, *audit.Body, error)
 	ApprovalStore
+	LockStore
 }
 
 // ApprovalStore keeps the requests for approval.

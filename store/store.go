@@ -9,9 +9,9 @@
 package store
 
 import (
+	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"

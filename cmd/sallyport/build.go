@@ -230,6 +230,7 @@ func (s *server) newMCP(f *configs.File) (*mcpserver.Server, error) {
 		Verify: func(ctx context.Context, token string) (*identity.Principal, error) {
 			return s.verifier.Verify(ctx, token, identity.MCP)
 		},
+		EndSession: s.gateway.Leave,
 	}
 	for _, i := range f.Identity.Issuers {
 		cfg.AuthorizationServers = append(cfg.AuthorizationServers, i.URL)

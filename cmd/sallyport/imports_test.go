@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"approvals/web":        {"approvals", "identity"},
 	"masking":              nil,
 	"audit":                nil,
-	"store":                {"approvals", "audit"},
+	"store":                {"approvals", "audit", "identity"},
 
 	"approvals/slack/slackfake": nil,
 }

@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &cliError{code: exitUsage, err: err, hints: []string{cmd.CommandPath() + " --help lists the flags"}}
 	})
-	root.AddCommand(newServe(), newStdio(), newCall(), newApprovals(), newAudit(), newConfig(), newPolicy(), newDemo(), newParseWorker(), newVersion())
+	root.AddCommand(newServe(), newStdio(), newCall(), newApprovals(), newSessions(), newAudit(), newConfig(), newPolicy(), newDemo(), newParseWorker(), newVersion())
 	refuseStrayArguments(root)
 	return root
 }

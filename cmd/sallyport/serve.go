@@ -204,6 +204,7 @@ func (s *server) run(ctx context.Context) error {
 	signal.Notify(hup, syscall.SIGHUP) // before anybody is told that the gateway is ready: without it the signal ends the process
 	defer signal.Stop(hup)
 	wg.Go(func() { s.expireLoop(work) })
+	wg.Go(func() { s.sweepLoop(work) })
 	wg.Go(func() { s.reloadLoop(work, hup) })
 	if s.vault != nil {
 		wg.Go(func() { s.vault.Run(work) })
@@ -259,6 +260,22 @@ func (s *server) expireLoop(ctx context.Context) {
 		case <-tick.C:
 			if err := s.gateway.Expire(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error("closing expired requests", "err", err)
+			}
+		}
+	}
+}
+
+// sweepLoop ends the sessions whose time has come.
+func (s *server) sweepLoop(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.gateway.Sweep(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("ending sessions; it is tried again", "err", err)
 			}
 		}
 	}

@@ -113,6 +113,9 @@ func (s *shim) serve(ctx context.Context, in io.Reader) error {
 				case <-ctx.Done():
 				case <-time.After(lastAnswers):
 				}
+				cancel()
+				wg.Wait()
+				s.leave()
 				return lines.Err()
 			}
 			var m message
@@ -135,6 +138,25 @@ func (s *shim) serve(ctx context.Context, in io.Reader) error {
 				s.forward(call, line, m)
 			}()
 		}
+	}
+}
+
+// leave tells the gateway that this client is gone, so that its session does not have to idle before what targets hold for it is given up.
+// Where another client of the same caller has a call running, the session stays. It is a courtesy: nothing depends on its success.
+func (s *shim) leave() {
+	token, err := s.token()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, s.endpoint+"?idle=1", nil)
+	if err != nil {
+		return
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	if resp, err := s.http.Do(req); err == nil {
+		resp.Body.Close()
 	}
 }
 

@@ -65,7 +65,11 @@ type role func(p *person) bool
 
 func approver(p *person) bool { return p.approver }
 func auditor(p *person) bool  { return p.auditor }
-func anyone(p *person) bool   { return p.approver || p.operator || p.auditor }
+func operator(p *person) bool { return p.operator }
+
+func operatorOrAuditor(p *person) bool { return p.operator || p.auditor }
+
+func anyone(p *person) bool { return p.approver || p.operator || p.auditor }
 
 // New builds the API's routes.
 func New(cfg Config) *Server {
@@ -79,13 +83,18 @@ func New(cfg Config) *Server {
 	s.route("GET /api/audit/entries", auditor, s.entries)
 	s.route("GET /api/audit/verify", auditor, s.verify)
 	s.route("POST /api/audit/checkpoints", auditor, s.checkpoint)
+	s.route("GET /api/sessions", operatorOrAuditor, s.listSessions)
+	s.route("POST /api/sessions/{id}/end", operator, s.endSession)
+	s.route("GET /api/locks", operatorOrAuditor, s.listLocks)
+	s.route("POST /api/locks", operator, s.lock)
+	s.route("DELETE /api/locks/{id}", operator, s.unlock)
 	return s
 }
 
 // Routes lists the patterns that are served, for the test that tries every one with every wrong token.
 func Routes() []string {
 	return []string{"GET /api/approvals", "GET /api/approvals/{id}", "POST /api/approvals/{id}/votes", "POST /api/links", "POST /api/links/refresh", "DELETE /api/links", "GET /api/audit/entries",
-		"GET /api/audit/verify", "POST /api/audit/checkpoints"}
+		"GET /api/audit/verify", "POST /api/audit/checkpoints", "GET /api/sessions", "POST /api/sessions/{id}/end", "GET /api/locks", "POST /api/locks", "DELETE /api/locks/{id}"}
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
@@ -163,6 +172,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, p = http.StatusForbidden, Problem{"forbidden", err.Error(), "roles are groups: see roles in sallyport.yaml"}
 	case errors.Is(err, errArgument):
 		status, p = http.StatusBadRequest, Problem{"invalid_argument", strings.TrimPrefix(err.Error(), errArgument.Error()+"\n"), ""}
+	case errors.Is(err, gateway.ErrNoSession):
+		status, p = http.StatusNotFound, Problem{"not_found", err.Error(), "sallyport sessions list shows those that are open"}
+	case errors.Is(err, gateway.ErrNoLock):
+		status, p = http.StatusNotFound, Problem{"not_found", err.Error(), "sallyport sessions locks shows those in force"}
 	case errors.Is(err, approvals.ErrNotFound):
 		status, p = http.StatusNotFound, Problem{"not_found", err.Error(), "sallyport approvals list shows the open ones"}
 	case errors.Is(err, approvals.ErrSelf), errors.Is(err, approvals.ErrNotEligible):

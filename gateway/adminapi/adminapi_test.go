@@ -187,10 +187,11 @@ func TestRoutesListsEveryRoute(t *testing.T) {
 func TestEachRoleOpensItsRoutesOnly(t *testing.T) {
 	r := newRig(t)
 	open := map[string][]string{
-		"dba":      {"GET /api/approvals", "GET /api/approvals/{id}", "POST /api/approvals/{id}/votes",
+		"dba": {"GET /api/approvals", "GET /api/approvals/{id}", "POST /api/approvals/{id}/votes",
 			"POST /api/links", "POST /api/links/refresh", "DELETE /api/links"},
-		"platform": {"GET /api/approvals", "GET /api/approvals/{id}"},
-		"security": {"GET /api/approvals", "GET /api/approvals/{id}", "GET /api/audit/entries", "GET /api/audit/verify", "POST /api/audit/checkpoints"},
+		"platform": {"GET /api/approvals", "GET /api/approvals/{id}", "GET /api/sessions", "POST /api/sessions/{id}/end", "GET /api/locks", "POST /api/locks", "DELETE /api/locks/{id}"},
+		"security": {"GET /api/approvals", "GET /api/approvals/{id}", "GET /api/audit/entries", "GET /api/audit/verify", "POST /api/audit/checkpoints",
+			"GET /api/sessions", "GET /api/locks"},
 	}
 	for group, routes := range open {
 		for _, route := range Routes() {

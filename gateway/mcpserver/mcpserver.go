@@ -43,6 +43,9 @@ type Config struct {
 	Gateway Doer
 	// Verify turns a bearer token into its principal, or refuses it. It is bound to the audience of this endpoint.
 	Verify func(ctx context.Context, token string) (*identity.Principal, error)
+	// EndSession ends what the gateway keeps for a caller whose client leaves; with idle only when none of his calls runs, because another
+	// client may be the same caller. Nil: nothing is kept.
+	EndSession func(ctx context.Context, p *identity.Principal, idle bool) error
 	// ErrorReason names why Verify refused, as a short word of a fixed set ("token-expired"). Default: "invalid-token".
 	ErrorReason func(error) string
 	// Unavailable reports that Verify failed because it could not decide (the issuer's keys are unreachable): answered

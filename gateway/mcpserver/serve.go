@@ -72,6 +72,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p == nil {
 		return
 	}
+	if r.Method == http.MethodDelete && s.cfg.EndSession != nil {
+		s.endSession(w, r, p)
+		return
+	}
 	if status, reason, message := s.httpShape(r); status != 0 {
 		w.Header().Set("Allow", http.MethodPost)
 		s.refused(ctx, p, "", reason)
@@ -139,6 +143,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := s.newCall(ctx, p, &m, r.Header)
 	c.tasks = modern && m.tasks
 	s.answer(ctx, w, r, c, modern)
+}
+
+// endSession answers a client that leaves: what the gateway keeps for this very caller ends now, calls that run included. Nothing in the
+// request names a session, so that nobody can end another's.
+func (s *Server) endSession(w http.ResponseWriter, r *http.Request, p *identity.Principal) {
+	if err := s.cfg.EndSession(r.Context(), p, r.URL.Query().Get("idle") != ""); err != nil {
+		s.cfg.Log.Error("a session could not be ended at once; it is tried again", "subject", p.Subject, "err", err)
+		fail(w, http.StatusServiceUnavailable, nil, http.StatusServiceUnavailable, "the session is closed; what it holds is still being given up")
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // httpShape checks what HTTP says of the message before the message is read; status 0 is fine.

@@ -42,3 +42,42 @@ func benchmarkDecide(b *testing.B, n int, in Input, remembered bool) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
+
+// BenchmarkDecideWithRego is what rules of the operator's own cost: some on facts, whose decisions are remembered, and one on the time, which
+// is asked about every call.
+func BenchmarkDecideWithRego(b *testing.B) {
+	facts := `votes contains {"decision": "ask", "id": "audit", "reason": "the audit tables"} if {
+	some o in input.plan.objects
+	startswith(o.name, "audit.")
+}
+
+limits contains {"rows": 100}`
+	clock := `votes contains {"decision": "deny", "id": "weekend", "reason": "no changes at the weekend"} if {
+	input.plan.effect != "read"
+	time.weekday(time.parse_rfc3339_ns(input.call.time)) in {"Saturday", "Sunday"}
+}`
+	in := call(update, rows(1, 1000))
+	for _, bb := range []struct {
+		name       string
+		modules    []string
+		remembered bool
+	}{
+		{"none", nil, false}, {"facts", []string{facts}, false}, {"facts+clock", []string{facts, clock}, false},
+		{"remembered/none", nil, true}, {"remembered/facts", []string{facts}, true}, {"remembered/facts+clock", []string{facts, clock}, true},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			e := newTestEngine(b, onCall())
+			if bb.modules != nil {
+				e = withRego(b, false, onCall(), bb.modules...)
+			}
+			if !bb.remembered {
+				e.cache = nil
+			}
+			for b.Loop() {
+				if _, err := e.Decide(context.Background(), in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

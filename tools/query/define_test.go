@@ -2,6 +2,7 @@ package query
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -36,6 +37,10 @@ func (f *fixture) define(sql string) (*tools.Facts, error) {
 
 func TestDefinitionsRunAndSayWhatTheyAre(t *testing.T) {
 	f := open(t, owned, ssn)
+	points, err := os.ReadFile("../../policy/rego/points.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ sql, effect, kinds, objects string }{
 		{"CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL DEFAULT lower('X'), price numeric(10,2) CHECK (things.price > 0), note int REFERENCES notes (id))",
 			"define", "create_table", "table public.notes define, table public.things define"},
@@ -84,6 +89,11 @@ func TestDefinitionsRunAndSayWhatTheyAre(t *testing.T) {
 		var objects []string
 		for _, o := range facts.Objects {
 			objects = append(objects, o.Type+" "+o.Name+" "+string(o.Access))
+		}
+		for _, kind := range facts.Kinds {
+			if !strings.Contains(string(points), `"`+kind+`":`) {
+				t.Errorf("kind %s has no rating", kind)
+			}
 		}
 		want := []string{c.effect, c.kinds, c.objects}
 		if diff := cmp.Diff(want, []string{string(facts.Effect), strings.Join(facts.Kinds, " "), strings.Join(objects, ", ")}); diff != "" {

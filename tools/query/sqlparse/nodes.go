@@ -152,7 +152,7 @@ func (w *walk) enter(m protoreflect.Message, in around) (rule fieldRule, ok bool
 		w.refuse(lockWords[n.GetStrength()], "write", in)
 		return nil, false
 	case *pg.IntoClause:
-		w.refuse("SELECT INTO", "define", in)
+		w.advise("SELECT INTO", effectDefine, "write CREATE TABLE ... AS SELECT", in)
 		return nil, false
 
 	case *pg.CaseWhen, *pg.CoalesceExpr, *pg.MinMaxExpr, *pg.BoolExpr, *pg.BooleanTest, *pg.NullTest, *pg.RowExpr, *pg.A_ArrayExpr,

@@ -111,7 +111,7 @@ func (w *walk) utility(m protoreflect.Message, in around) {
 			r.what = "CREATE MATERIALIZED VIEW"
 		}
 	}
-	w.refuse(r.what, r.effect, in)
+	w.advise(r.what, r.effect, adviceFor(name), in)
 }
 
 // object is a kind of object in SQL's words: OBJECT_MATVIEW is MATERIALIZED VIEW.

@@ -242,7 +242,7 @@ func (r *report) auth(a *HTTPAuth, path string) {
 	}
 	switch {
 	case len(given) == 0:
-		r.emptiness(path, "is empty; write one of bearer, basic, header, query, oauth2, sigv4, mtls")
+		r.emptiness(path, "is empty; write one of bearer, basic, header, query, oauth2, exchange, sigv4, mtls")
 	case len(given) > 1:
 		r.problem(path, "has %s; keep one", strings.Join(given, " and "))
 	}
@@ -255,6 +255,19 @@ func (r *report) auth(a *HTTPAuth, path string) {
 	if a.OAuth2 != nil && a.OAuth2.TokenURL != "" {
 		if _, err := secureURL(a.OAuth2.TokenURL); err != nil {
 			r.problem(path+".oauth2.token_url", "%s", err)
+		}
+	}
+	if x := a.Exchange; x != nil {
+		for key, u := range map[string]string{"token_url": x.TokenURL, "revoke_url": x.RevokeURL} {
+			if u == "" {
+				continue
+			}
+			if _, err := secureURL(u); err != nil {
+				r.problem(path+".exchange."+key, "%s", err)
+			}
+		}
+		if x.RevokeURL == "" {
+			r.warn(path+".exchange", "has no revoke_url, so that a token lives on after its session; add it where the issuer has one")
 		}
 	}
 }

@@ -39,6 +39,8 @@ type HTTPAuth struct {
 	Query *NamedSecret `yaml:"query"`
 	// OAuth2 gets tokens with client credentials (RFC 6749 section 4.4).
 	OAuth2 *OAuth2 `yaml:"oauth2"`
+	// Exchange gets a token for each session by exchanging the agent's own (RFC 8693).
+	Exchange *Exchange `yaml:"exchange"`
 	// SigV4 signs requests as AWS does.
 	SigV4 *SigV4 `yaml:"sigv4"`
 	// MTLS is a client certificate.
@@ -65,6 +67,23 @@ type OAuth2 struct {
 	Scopes []string `yaml:"scopes"`
 	// Audience is asked for too, where the endpoint wants one.
 	Audience string `yaml:"audience"`
+}
+
+// Exchange gets tokens by exchanging those of agents (RFC 8693), one for each session: the API sees on whose behalf a request is made. The
+// issuer has to keep the act claim for the API to see the agent as well.
+type Exchange struct {
+	// TokenURL is the token endpoint; https, or http on loopback.
+	TokenURL string `yaml:"token_url" check:"required"`
+	// RevokeURL is the revocation endpoint (RFC 7009): what a session holds is revoked at its end. Absent: it ends by itself.
+	RevokeURL string `yaml:"revoke_url"`
+	// ClientID of the gateway at the issuer.
+	ClientID string `yaml:"client_id" check:"required"`
+	// ClientSecret of the client.
+	ClientSecret Secret `yaml:"client_secret" check:"required"`
+	// Audience is the API, as the issuer knows it.
+	Audience string `yaml:"audience" check:"required"`
+	// Scopes are asked for.
+	Scopes []string `yaml:"scopes"`
 }
 
 // SigV4 signs requests with AWS Signature Version 4.

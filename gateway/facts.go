@@ -104,7 +104,7 @@ func (c *Call) obligations() tools.Obligations {
 		Within:  within,
 		Limits:  tools.Limits{Rows: l.Rows, Bytes: l.Bytes, Time: time.Duration(l.TimeMS) * time.Millisecond, AffectedRows: l.AffectedRows},
 
-		Agent: c.Principal.Agent, Approval: approval,
+		Agent: c.Principal.Agent, Approval: approval, Token: c.Principal.Token,
 	}
 }
 

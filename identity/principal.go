@@ -32,6 +32,10 @@ type Principal struct {
 	Delegated bool      // the token has an act claim
 	AuthTime  time.Time // last interactive login; zero when the token does not say
 	Expires   time.Time
+
+	// Token returns the token itself, where a surface passes it on for an exchange; nil otherwise. Verify does not set it: what it returns is
+	// kept for the token's life. A function, so that nothing that prints or encodes a Principal has it.
+	Token func() string `json:"-"`
 }
 
 // InGroup reports whether p has one of groups.

@@ -101,6 +101,9 @@ type Obligations struct {
 	// Agent is who acts for the caller, and Approval the id of the request that people said yes to; "" when there is none. A target is told,
 	// where it has a place for it.
 	Agent, Approval string
+	// Token returns the caller's own bearer token, which was verified for this call; nil when the call came without one. It goes to an issuer
+	// that exchanges it, and nowhere else: it is never kept, logged or recorded.
+	Token func() string
 }
 
 // Result is what a target answered, unmasked and possibly still being read. It lives in one local variable of the

@@ -32,7 +32,7 @@ func (s *server) openAPIs(ctx context.Context, f *configs.File, w *gateway.World
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	apis, err := httpapi.Open(httpapi.Config{Targets: targets, Log: s.log, Now: time.Now, Known: known.add})
+	apis, err := httpapi.Open(httpapi.Config{Targets: targets, Log: s.log, Now: time.Now, Known: known.add, Record: s.recordCredential})
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +107,10 @@ func credential(ctx context.Context, at string, a *configs.HTTPAuth, known *secr
 		if o.Audience != "" {
 			out.OAuth2.Params.Set("audience", o.Audience)
 		}
+	}
+	if x := a.Exchange; x != nil {
+		out.Exchange = &httpapi.Exchange{TokenURL: x.TokenURL, RevokeURL: x.RevokeURL, ClientID: x.ClientID, ClientSecret: secret("exchange.client_secret", x.ClientSecret),
+			Audience: x.Audience, Scopes: x.Scopes}
 	}
 	if v := a.SigV4; v != nil {
 		out.SigV4 = &httpapi.SigV4{Region: v.Region, Service: v.Service, AccessKey: secret("sigv4.access_key", v.AccessKey),

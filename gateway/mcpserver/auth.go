@@ -119,7 +119,9 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) *identity.
 		s.challenge(w, http.StatusUnauthorized, "invalid_token", reason, s.cfg.ReadScope)
 		return nil
 	}
-	return p
+	mine := *p // the verifier's own is shared and outlives the request
+	mine.Token = func() string { return token }
+	return &mine
 }
 
 // permitted checks the OAuth scopes of p for a call, or has answered with the challenge a client steps up by: all scopes

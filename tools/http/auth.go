@@ -21,6 +21,9 @@ type Auth struct {
 	Basic  *Basic
 	OAuth2 *OAuth2
 	SigV4  *SigV4
+	// Exchange takes the caller's own token to the API's issuer; it is one of those of which there is at most one.
+	Exchange *Exchange
+
 	Header *Named // a header of its own, such as X-Api-Key
 	Query  *Named // a query parameter, such as api_key
 }
@@ -45,6 +48,8 @@ type credential struct {
 	now    func() time.Time
 	tokens *tokens // nil without OAuth2
 
+	delegated *delegated // nil without Exchange
+
 	mu   sync.Mutex
 	told map[string]string // what masking was told last, by name; guarded by mu
 }
@@ -52,14 +57,14 @@ type credential struct {
 func newCredential(cfg Config, t Target) (*credential, error) {
 	c := &credential{Auth: t.Auth, target: t.Name, known: cfg.Known, now: cfg.Now, told: map[string]string{}}
 	authorization := 0
-	for _, set := range []bool{t.Auth.Bearer != nil, t.Auth.Basic != nil, t.Auth.OAuth2 != nil, t.Auth.SigV4 != nil} {
+	for _, set := range []bool{t.Auth.Bearer != nil, t.Auth.Basic != nil, t.Auth.OAuth2 != nil, t.Auth.SigV4 != nil, t.Auth.Exchange != nil} {
 		if set {
 			authorization++
 		}
 	}
 	switch a := t.Auth; {
 	case authorization > 1:
-		return nil, errors.New("auth: bearer, basic, oauth2 and sigv4 exclude each other")
+		return nil, errors.New("auth: bearer, basic, oauth2, exchange and sigv4 exclude each other")
 	case a.Basic != nil && (a.Basic.Password == nil || strings.ContainsAny(a.Basic.User, ":\r\n")):
 		return nil, errors.New("auth.basic: needs a password, and a user without a colon")
 	case a.Header != nil && (a.Header.Value == nil || !isToken(a.Header.Name) || framing(a.Header.Name)):
@@ -79,12 +84,18 @@ func newCredential(cfg Config, t Target) (*credential, error) {
 			return nil, fmt.Errorf("auth.oauth2: %w", err)
 		}
 	}
+	if t.Auth.Exchange != nil {
+		var err error
+		if c.delegated, err = newDelegated(cfg, t, c); err != nil {
+			return nil, fmt.Errorf("auth.exchange: %w", err)
+		}
+	}
 	return c, nil
 }
 
 // empty reports whether no credential is configured.
 func (c *credential) empty() bool {
-	return c.Bearer == nil && c.Basic == nil && c.OAuth2 == nil && c.SigV4 == nil && c.Header == nil && c.Query == nil
+	return c.Bearer == nil && c.Basic == nil && c.OAuth2 == nil && c.Exchange == nil && c.SigV4 == nil && c.Header == nil && c.Query == nil
 }
 
 // framing reports whether a header is the transport's own.
@@ -113,7 +124,7 @@ func (c *credential) queryNames() []string {
 }
 
 // apply adds the credential to req, whose every other byte is final. Masking knows each value before it is set.
-func (c *credential) apply(ctx context.Context, req *http.Request, body []byte) error {
+func (c *credential) apply(ctx context.Context, req *http.Request, body []byte, ob tools.Obligations) error {
 	if c.Header != nil {
 		v, err := c.value(ctx, "header", c.Header.Value)
 		if err != nil {
@@ -152,6 +163,12 @@ func (c *credential) apply(ctx context.Context, req *http.Request, body []byte) 
 		req.Header["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(pair))}
 	case c.tokens != nil:
 		v, err := c.tokens.get(ctx)
+		if err != nil {
+			return err
+		}
+		req.Header["Authorization"] = []string{"Bearer " + v}
+	case c.delegated != nil:
+		v, err := c.delegated.get(ctx, ob)
 		if err != nil {
 			return err
 		}
@@ -195,13 +212,19 @@ func (c *credential) tell(part, v string) {
 }
 
 // refused tells the credential that the target answered 401: a cached token may have been revoked.
-func (c *credential) refused() {
+func (c *credential) refused(session string) {
+	if c.delegated != nil {
+		c.delegated.refused(session)
+	}
 	if c.tokens != nil {
 		c.tokens.forget()
 	}
 }
 
 func (c *credential) close() {
+	if c.delegated != nil {
+		c.delegated.close()
+	}
 	if c.tokens != nil {
 		c.tokens.wire.close()
 	}

@@ -46,6 +46,8 @@ type Config struct {
 	// forms ("user:password"); encodings of them are masking's own business. A second call with the same name replaces
 	// the first. It must not call back. Required when a target has a credential.
 	Known func(name string, secret []byte)
+	// Record is told of each token that was made for a session, before it is used, and of its end. Required with Auth.Exchange.
+	Record tools.RecordCredential
 	// Resolve looks up a host name; nil means the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -93,7 +94,10 @@ func (k *tokens) get(ctx context.Context) (string, error) {
 	return k.token, nil
 }
 
-func (k *tokens) fetch(ctx context.Context) (*oauth2.Token, error) {
+func (k *tokens) fetch(ctx context.Context) (*oauth2.Token, error) { return k.request(ctx, nil) }
+
+// request asks for a token; further are parameters of this request only.
+func (k *tokens) request(ctx context.Context, further url.Values) (*oauth2.Token, error) {
 	secret, err := k.cred.value(ctx, "oauth2", k.cfg.ClientSecret)
 	if err != nil {
 		return nil, err
@@ -105,7 +109,9 @@ func (k *tokens) fetch(ctx context.Context) (*oauth2.Token, error) {
 	if k.cfg.InBody {
 		style = oauth2.AuthStyleInParams
 	}
-	cc := clientcredentials.Config{ClientID: k.cfg.ClientID, ClientSecret: secret, TokenURL: k.cfg.TokenURL, Scopes: k.cfg.Scopes, EndpointParams: k.cfg.Params, AuthStyle: style}
+	params := maps.Clone(k.cfg.Params)
+	maps.Copy(params, further)
+	cc := clientcredentials.Config{ClientID: k.cfg.ClientID, ClientSecret: secret, TokenURL: k.cfg.TokenURL, Scopes: k.cfg.Scopes, EndpointParams: params, AuthStyle: style}
 	tok, err := cc.Token(context.WithValue(limited, oauth2.HTTPClient, client))
 	switch {
 	case err == nil:

@@ -45,7 +45,7 @@ func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.
 	}
 	limits := in.api.Limits.within(ob.Limits)
 	ctx, cancel := context.WithTimeout(ctx, limits.Time)
-	x := &exchange{ctx: ctx, cancel: cancel, api: in.api, limits: limits, changes: in.changes}
+	x := &exchange{ob: ob, ctx: ctx, cancel: cancel, api: in.api, limits: limits, changes: in.changes}
 	if err := x.send(in); err != nil {
 		cancel()
 		return nil, err
@@ -70,6 +70,7 @@ type exchange struct {
 	ctx     context.Context // Run's, with the time limit: it covers sending and reading
 	cancel  context.CancelFunc
 	api     *api
+	ob      tools.Obligations
 	limits  tools.Limits
 	changes bool
 	resp    *http.Response
@@ -109,7 +110,7 @@ func (*body) Close() error { return nil }
 // send sends the request and reads the answer's head.
 func (x *exchange) send(in *inspected) error {
 	req := in.newRequest()
-	if err := x.api.cred.apply(x.ctx, req, in.req.body); err != nil {
+	if err := x.api.cred.apply(x.ctx, req, in.req.body, x.ob); err != nil {
 		return x.failed(err, false)
 	}
 	if _, sig, ok := strings.Cut(req.Header.Get("Authorization"), ", Signature="); ok {
@@ -127,7 +128,7 @@ func (x *exchange) send(in *inspected) error {
 		resp.Body.Close() // the connection: what follows is not HTTP
 		return x.failed(errors.New("answered 101 Switching Protocols, which nobody asked for"), true)
 	case resp.StatusCode == http.StatusUnauthorized:
-		x.api.cred.refused()
+		x.api.cred.refused(x.ob.Session)
 	}
 	x.resp = resp
 	return nil

@@ -53,12 +53,19 @@ func (c *Call) policyPrincipal() policy.Principal {
 }
 
 func (c *Call) policyInput() policy.Input {
-	t, f := c.world.Targets[c.Plan.Target], c.Facts
+	t := c.world.Targets[c.Plan.Target]
+	in := PolicyInput(policy.Call{ID: c.ID, Tool: c.Tool, Time: c.decided}, c.policyPrincipal(),
+		policy.Target{Name: c.Plan.Target, Kind: t.Kind, Environment: t.Environment, Labels: t.Labels}, c.Facts)
+	if c.Approval != nil && c.Approval.State == approvals.Approved {
+		in.Approval = &policy.Approval{State: string(c.Approval.State), Votes: c.Approval.Yes()}
+	}
+	return in
+}
+
+// PolicyInput is what policy decides on about a call with these facts, before anybody was asked. It is pure.
+func PolicyInput(call policy.Call, who policy.Principal, target policy.Target, f *tools.Facts) policy.Input {
 	in := policy.Input{
-		Version:   1,
-		Call:      policy.Call{ID: c.ID, Tool: c.Tool, Time: c.decided},
-		Principal: c.policyPrincipal(),
-		Target:    policy.Target{Name: c.Plan.Target, Kind: t.Kind, Environment: t.Environment, Labels: t.Labels},
+		Version: 1, Call: call, Principal: who, Target: target,
 		Plan: policy.Plan{
 			Understood: f.Understood(), Effect: string(f.Effect), Kinds: f.Kinds, Functions: f.Functions,
 			Bounded: f.Bounded, Reversible: reversible(f),
@@ -69,9 +76,6 @@ func (c *Call) policyInput() policy.Input {
 	}
 	for _, o := range f.Objects {
 		in.Plan.Objects = append(in.Plan.Objects, policy.Object{Type: o.Type, Name: o.Name, Columns: o.Columns, Access: string(o.Access), Labels: o.Labels})
-	}
-	if c.Approval != nil && c.Approval.State == approvals.Approved {
-		in.Approval = &policy.Approval{State: string(c.Approval.State), Votes: c.Approval.Yes()}
 	}
 	return in
 }

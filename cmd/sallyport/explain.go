@@ -14,19 +14,32 @@ import (
 
 func newPolicyExplain(flags *adminFlags) *cobra.Command {
 	var config, call, file string
+	var made madeCall
 	cmd := &cobra.Command{
-		Use: "explain --config FILE (--call ID | --input FILE)", Args: cobra.NoArgs,
+		Use: "explain --config FILE (--call ID | --input FILE | --target T --subject S ... [-- WORD...])", Args: cobra.ArbitraryArgs,
 		Short: "Decide one call under a configuration and show everything that decided: facts, points, guards, scopes",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if (call == "") == (file == "") {
-				return &cliError{code: exitUsage, err: fmt.Errorf("policy explain takes one of --call and --input"),
-					hints: []string{"sallyport audit search prints the ids of calls; --input reads what audit export prints as body.input"}}
+		RunE: func(cmd *cobra.Command, args []string) error {
+			made.words(args)
+			given := 0
+			for _, is := range []bool{call != "", file != "", made.given()} {
+				if is {
+					given++
+				}
+			}
+			if given != 1 {
+				return &cliError{code: exitUsage, err: fmt.Errorf("policy explain takes one of --call, --input, and a call made of --target and what it would do"),
+					hints: []string{"sallyport audit search prints the ids of calls; --input reads what audit export prints as body.input; --target orders-db --sql 'select 1' --subject maria makes one"}}
 			}
 			rules, err := openRulebook(cmd.Context(), config)
 			if err != nil {
 				return err
 			}
-			in, err := oneInput(cmd, flags, call, file)
+			var in policy.Input
+			if made.given() {
+				in, err = made.input(cmd.Context(), rules)
+			} else {
+				in, err = oneInput(cmd, flags, call, file)
+			}
 			if err != nil {
 				return err
 			}
@@ -44,6 +57,7 @@ func newPolicyExplain(flags *adminFlags) *cobra.Command {
 	cmd.Flags().StringVar(&config, "config", "", "decide under this sallyport.yaml")
 	cmd.Flags().StringVar(&call, "call", "", "a recorded call, read from the gateway's log")
 	cmd.Flags().StringVar(&file, "input", "", "a file with a policy input as JSON, - for standard input")
+	made.bind(cmd)
 	return cmd
 }
 

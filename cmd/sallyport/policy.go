@@ -31,13 +31,14 @@ func newPolicy() *cobra.Command {
 
 // rulebook is a configuration's policy and its targets.
 type rulebook struct {
+	file      *configs.File
 	engine    *policy.Engine
 	targets   map[string]policy.TargetInfo
 	approvals map[string]*policy.Requirement // by scope; only scopes that name somebody
 }
 
-// openRulebook builds the policy of a configuration file exactly as serve does.
-func openRulebook(ctx context.Context, path string) (*rulebook, error) {
+// openRulebook builds the policy of a configuration file exactly as serve does. Rego given here stands in for that of the file.
+func openRulebook(ctx context.Context, path string, rego ...string) (*rulebook, error) {
 	if path == "" {
 		return nil, &cliError{code: exitUsage, err: errors.New("no configuration named"), hints: []string{"set --config to the sallyport.yaml to decide under"}}
 	}
@@ -49,7 +50,14 @@ func openRulebook(ctx context.Context, path string) (*rulebook, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rulebook{targets: map[string]policy.TargetInfo{}, approvals: map[string]*policy.Requirement{}}
+	if len(rego) > 0 {
+		modules, err := policy.ReadModules(rego)
+		if err != nil {
+			return nil, usageError("--policy: %w", err)
+		}
+		cfg.Rego = &policy.Rego{Modules: modules, Override: f.Policy != nil && f.Policy.Mode == "override"}
+	}
+	r := &rulebook{file: f, targets: map[string]policy.TargetInfo{}, approvals: map[string]*policy.Requirement{}}
 	for _, s := range cfg.Scopes {
 		if s.Approval != nil {
 			r.approvals[s.Name] = s.Approval

@@ -17,6 +17,7 @@ import (
 
 func newPolicyReplay(flags *adminFlags) *cobra.Command {
 	var config, file string
+	var rego []string
 	var f auditFilter
 	cmd := &cobra.Command{
 		Use: "replay --config FILE (--since 7d | --input FILE)", Args: cobra.NoArgs,
@@ -26,7 +27,7 @@ func newPolicyReplay(flags *adminFlags) *cobra.Command {
 				return &cliError{code: exitUsage, err: fmt.Errorf("policy replay takes one of --since and --input"),
 					hints: []string{"--since 7d reads the gateway's log; --input reads a file made with sallyport audit export"}}
 			}
-			rules, err := openRulebook(cmd.Context(), config)
+			rules, err := openRulebook(cmd.Context(), config, rego...)
 			if err != nil {
 				return err
 			}
@@ -34,7 +35,7 @@ func newPolicyReplay(flags *adminFlags) *cobra.Command {
 			if err := readLog(cmd, flags, f, file, h.add); err != nil {
 				return err
 			}
-			r, err := h.replay(cmd.Context(), rules)
+			r, err := h.replay(cmd.Context(), rules, progressOn(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -55,6 +56,7 @@ func newPolicyReplay(flags *adminFlags) *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&config, "config", "", "decide under this sallyport.yaml")
+	fl.StringSliceVar(&rego, "policy", nil, "decide with this folder or file of Rego in place of the configuration's policy.rego")
 	fl.StringVar(&file, "input", "", "a file that audit export wrote, bodies included; - for standard input")
 	fl.StringVar(&f.since, "since", "", "calls from this time on: 7d, 24h, or 2026-01-31T00:00:00Z")
 	fl.StringVar(&f.until, "until", "", "calls before this time")
@@ -159,15 +161,16 @@ type change struct {
 }
 
 // replay decides every call again, as it was before people were asked.
-func (h *history) replay(ctx context.Context, rules *rulebook) (*replayed, error) {
+func (h *history) replay(ctx context.Context, rules *rulebook, tell progress) (*replayed, error) {
+	defer tell.done()
 	r := &replayed{Changes: []change{}}
 	type key struct {
 		tool, target, who, statement, before, after, oldRule, rule, scope string
 		opposite                                                          bool
 	}
 	at := map[key]int{}
-	for _, c := range h.order {
-		if c.input == nil {
+	for i, c := range h.order {
+		if tell.at(i, len(h.order)); c.input == nil {
 			r.Without++
 			continue
 		}
@@ -191,15 +194,15 @@ func (h *history) replay(ctx context.Context, rules *rulebook) (*replayed, error
 			r.Opposite++
 		}
 		k := key{c.tool, c.target, c.subject, c.statement, c.before.Verdict, after.Verdict, c.before.Rule, after.Rule, after.Scope, opposite}
-		i, seen := at[k]
+		n, seen := at[k]
 		if !seen {
-			i = len(r.Changes)
-			at[k] = i
+			n = len(r.Changes)
+			at[k] = n
 			r.Changes = append(r.Changes, change{Tool: c.tool, Target: c.target, Who: c.subject, Statement: c.statement, Before: c.before, After: after,
 				Opposite: opposite, Why: firstSentence(d)})
 		}
-		r.Changes[i].Count++
-		r.Changes[i].Calls = append(r.Changes[i].Calls, c.id)
+		r.Changes[n].Count++
+		r.Changes[n].Calls = append(r.Changes[n].Calls, c.id)
 	}
 	slices.SortStableFunc(r.Changes, func(a, b change) int {
 		if a.Opposite != b.Opposite {

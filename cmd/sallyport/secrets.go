@@ -81,7 +81,8 @@ func (s *server) read(ctx context.Context, ref configs.Secret) (configs.Value, s
 
 // secrets are the credentials the gateway holds, all of which are mask patterns. Tools add to them when one is renewed.
 type secrets struct {
-	engine *masking.Engine
+	engine *masking.Engine // nil: nothing is masked, in a program that shows nothing of a target
+	unread bool            // references stay unread, and whoever asks for one is refused
 	read   readSecret
 	token  func(context.Context) string // of Vault
 	record tools.RecordCredential
@@ -102,7 +103,7 @@ func (s *server) newSecrets(engine *masking.Engine) *secrets {
 func (s *secrets) add(name string, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if bytes.Equal(s.byName[name], value) {
+	if s.engine == nil || bytes.Equal(s.byName[name], value) {
 		return
 	}
 	s.byName[name] = bytes.Clone(value)
@@ -112,6 +113,9 @@ func (s *secrets) add(name string, value []byte) {
 // resolve reads a secret now, so that masking knows it and a missing one is found at start, and returns a function that reads
 // it again whenever it is needed.
 func (s *secrets) resolve(ctx context.Context, at string, ref configs.Secret) (func(context.Context) (string, error), error) {
+	if s.unread {
+		return func(context.Context) (string, error) { return "", fmt.Errorf("%s: secrets are not read here", at) }, nil
+	}
 	read := func(ctx context.Context) (string, error) {
 		v, version, err := s.read(ctx, ref)
 		if err != nil {

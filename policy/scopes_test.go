@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -34,6 +35,16 @@ func forbidding(name string, effects, objects []string) func(*Scope) {
 		s.Deny = append(s.Deny, DenyRule{Name: name, Effects: effects, Objects: objects, Reason: "because"})
 	}
 }
+func limited(changed int) func(*Scope) {
+	return func(s *Scope) { s.Limits.AffectedRows = changed }
+}
+func budgetOf(calls int64) func(*Scope) {
+	return func(s *Scope) { s.Budgets = []Budget{{Per: time.Hour, Calls: calls}} }
+}
+
+// evening is outside of office.
+func evening(in *Input) { at("2026-08-03T20:00:00Z")(in) }
+
 func forGroup(g string) func(*Scope) { return func(s *Scope) { s.Who = Who{Groups: []string{g}} } }
 
 // TestSeveralScopes is the table of what happens when more than one scope matches, or none.
@@ -98,6 +109,20 @@ func TestSeveralScopes(t *testing.T) {
 		{"credentials, agreed", []Scope{scoped("a", asking(100, 101))}, call(labelled("credential"), approved(1)), Allow, "a", "approved"},
 		{"credentials, nobody to ask", []Scope{scoped("a", asking(100, 101), nobodyAsked)}, call(labelled("credential")), Deny, "a", "no-approvers"},
 		{"a target that is all credentials", []Scope{scoped("a", asking(100, 101))}, call(func(in *Input) { in.Target.Labels = []string{"Credential"} }), Ask, "a", "guard:credential"},
+
+		{"the decider is closed, another decides", []Scope{scoped("a", during(office)), scoped("b")}, call(evening), Allow, "b", "score"},
+		{"the decider is closed, another asks", []Scope{scoped("a", during(office)), scoped("b", asking(0, 95))}, call(evening), Ask, "b", "score"},
+		{"the only scope is closed", []Scope{scoped("a", during(office))}, call(evening), Deny, "", "no-scope"},
+		{"two closed scopes", []Scope{scoped("a", during(office)), scoped("b", during(office))}, call(evening), Deny, "", "no-scope"},
+		{"closed, and people had agreed inside", []Scope{scoped("a", during(office))}, call(update, evening, approved(9)), Deny, "", "no-scope"},
+		{"closed, and people had agreed; another needs more", []Scope{scoped("a", during(office)), scoped("b", needing(2))}, call(update, evening, approved(1)), Ask, "b", "score"},
+		{"a deny rule of a closed scope holds", []Scope{scoped("a", during(office), forbidding("x", nil, nil)), scoped("b")}, call(evening), Deny, "", "deny:x"},
+		{"a deny rule of a closed scope, about something else", []Scope{scoped("a", during(office), forbidding("x", nil, []string{"app.secrets"})), scoped("b")}, call(evening), Allow, "b", "score"},
+		{"hours of one, effect of the other", []Scope{scoped("a", during(office), allowing("write")), scoped("b", allowing("read"))}, call(update, evening), Deny, "", "no-scope"},
+		{"a limit decides the score of its own scope", []Scope{scoped("a", limited(1)), scoped("b", asking(46, 95))}, call(update), Ask, "a", "score"},
+		{"a limit that lets it pass, a scope that asks", []Scope{scoped("a", asking(46, 95)), scoped("b", asking(46, 95), limited(1))}, call(update), Allow, "b", "score"},
+		{"a budget does not choose the scope", []Scope{scoped("a", budgetOf(1)), scoped("b")}, call(), Allow, "a", "score"},
+		{"a budget does not make a scope ask less", []Scope{scoped("a", budgetOf(1), asking(0, 95)), scoped("b", budgetOf(1000))}, call(), Allow, "b", "score"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

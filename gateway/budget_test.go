@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/approvals"
 	"sallyport/audit"
 	"sallyport/policy"
 	"sallyport/tools"
@@ -257,4 +258,92 @@ type unreadable struct{ Store }
 
 func (unreadable) Spent(context.Context, string, string, string) ([]audit.Spent, error) {
 	return nil, errDisk
+}
+
+// A call gives back what it holds, however it ends before its outcome is counted: otherwise a budget is used up by calls that used nothing.
+func TestNothingStaysHeld(t *testing.T) {
+	ann := who("ann", "support")
+	approved := func(r *rig) {
+		r.call(ann, "query_write", write(bounded), 0)
+		if err := r.vote("dan", true, "dba"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, try := range map[string]func(r *rig) *Envelope{
+		"denied":  func(r *rig) *Envelope { return r.call(ann, "query", read("vacuum"), 0) },
+		"pending": func(r *rig) *Envelope { return r.call(ann, "query_write", write(bounded), 0) },
+		"repeated after it ran": func(r *rig) *Envelope {
+			approved(r)
+			r.call(ann, "query_write", write(bounded), 0)
+			return r.call(ann, "query_write", write(bounded), 0)
+		},
+		"an identical call was faster to use the approval": func(r *rig) *Envelope {
+			approved(r)
+			r.Gateway.Store = intendFails{r.Gateway.Store, approvals.ErrNotApproved}
+			return r.call(ann, "query_write", write(bounded), 0)
+		},
+		"withdrawn since it was read": func(r *rig) *Envelope {
+			approved(r)
+			r.Gateway.Store = intendFails{r.Gateway.Store, approvals.ErrClosed}
+			return r.call(ann, "query_write", write(bounded), 0)
+		},
+		"the intent could not be written": func(r *rig) *Envelope {
+			approved(r)
+			r.Gateway.Store = intendFails{r.Gateway.Store, errDisk}
+			return r.call(ann, "query_write", write(bounded), 0)
+		},
+		"the target failed": func(r *rig) *Envelope {
+			r.tool.onRun = func(context.Context) error { return &tools.TargetError{Code: "42P01", Message: "no such table"} }
+			return r.call(ann, "query", read("select 1"), 0)
+		},
+		"panicked": func(r *rig) *Envelope {
+			r.tool.onRun = func(context.Context) error { panic("x") }
+			return r.call(ann, "query", read("select 1"), 0)
+		},
+		"the budget is used up": func(r *rig) *Envelope {
+			r.reads(9)
+			return r.call(ann, "query", read("select 1"), 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := budgeted(t, hourly(9), policy.Budget{Per: 24 * time.Hour, Rows: 400})
+			env := try(r)
+			if len(r.held.by) != 0 {
+				t.Errorf("%s %+v: still held: %v", env.Status, env.Error, r.held.by)
+			}
+		})
+	}
+}
+
+// intendFails is a store that cannot take an intent.
+type intendFails struct {
+	Store
+	err error
+}
+
+func (s intendFails) ConsumeAndIntend(context.Context, *approvals.Use, audit.Record) error {
+	return s.err
+}
+
+// Four callers wait for the same yes. It runs once, counts once, and the three that were told the same answer hold nothing.
+func TestCallersOfOneApprovalCountOnce(t *testing.T) {
+	r := budgeted(t, hourly(9))
+	ann := who("ann", "support")
+	r.call(ann, "query_write", write(bounded), 0)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if env := r.call(ann, "query_write", write(bounded), time.Minute); env.code() != "" {
+				t.Errorf("%s %+v", env.Status, env.Error)
+			}
+		})
+	}
+	if err := r.vote("dan", true, "dba"); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	all, err := r.store.Spent(t.Context(), "support", "https://idp.test", "ann")
+	if err != nil || len(all) != 1 || all[0].Calls != 1 || r.tool.runs() != 1 || len(r.held.by) != 0 {
+		t.Errorf("%+v %v, %d ran, held %v", all, err, r.tool.runs(), r.held.by)
+	}
 }

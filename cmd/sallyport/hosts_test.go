@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"sallyport/gateway"
 	"sallyport/tools/exec/sshserver"
 )
 
@@ -63,4 +66,42 @@ func TestACommandRunsUnderACertificateOfItsOwn(t *testing.T) {
 	if !found {
 		t.Errorf("the certificate in the log is not the one of sshd's:\n%s", sshd.String())
 	}
+
+	// An operator ends the session: the command is gone before he is told that it is.
+	mark := fmt.Sprintf("599.%d", os.Getpid())
+	done := make(chan *gateway.Envelope, 1)
+	go func() {
+		env, err := w.agent().call(t.Context(), "exec", map[string]any{"target": "web-1", "argv": []string{"sleep", mark}}, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- env
+	}()
+	eventually(t, "the command runs", func() bool { return isRunning(mark) })
+	paul := w.apiToken("paul", "platform")
+	sessions := decode[[]struct{ ID string }](t, w.cliOK(paul, "sessions", "list", "--json"))
+	if len(sessions) != 1 {
+		t.Fatalf("%+v", sessions)
+	}
+	began := time.Now()
+	w.cliOK(paul, "sessions", "end", sessions[0].ID)
+	if isRunning(mark) {
+		t.Error("the command outlives its session")
+	}
+	t.Logf("ended %s after the operator asked", time.Since(began).Round(time.Millisecond))
+	if env := <-done; env != nil && env.Status == "ok" {
+		t.Errorf("the call of an ended session: %+v", env)
+	}
+}
+
+// isRunning reports whether a process on this machine has the word among its arguments.
+func isRunning(word string) bool {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
+		if slices.Contains(strings.Split(string(b), "\x00"), word) {
+			return true
+		}
+	}
+	return false
 }

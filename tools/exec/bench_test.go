@@ -82,3 +82,26 @@ func BenchmarkCancel(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms-median")
 	b.ReportMetric(float64(took[len(took)-1].Milliseconds()), "ms-worst")
 }
+
+// BenchmarkCertificate reports what a call costs with a certificate and a connection of its own, and with a key over an open connection.
+func BenchmarkCertificate(b *testing.B) {
+	a := newAuthority(b, "")
+	own, shared := open(b, a.target("")), open(b, target(sshserver.ForTest(b, sshserver.Options{})))
+	var took, plain []time.Duration
+	for b.Loop() {
+		for _, one := range []struct {
+			h   *Hosts
+			all *[]time.Duration
+		}{{own, &took}, {shared, &plain}} {
+			began := time.Now()
+			if _, _, err := call(context.Background(), one.h, argv("true"), tools.Limits{}); err != nil {
+				b.Fatal(err)
+			}
+			*one.all = append(*one.all, time.Since(began))
+		}
+	}
+	slices.Sort(took)
+	slices.Sort(plain)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "certificate-ms")
+	b.ReportMetric(float64(plain[len(plain)/2].Microseconds())/1000, "key-ms")
+}

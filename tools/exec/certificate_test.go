@@ -54,7 +54,7 @@ type authority struct {
 	rec *recorder
 }
 
-func newAuthority(t *testing.T, principal string) *authority {
+func newAuthority(t testing.TB, principal string) *authority {
 	t.Helper()
 	a := &authority{log: &log{}, rec: &recorder{}}
 	key, public, err := sshserver.NewKey()
@@ -76,7 +76,7 @@ func newAuthority(t *testing.T, principal string) *authority {
 }
 
 // account is who logs in to a test server.
-func account(t *testing.T) string {
+func account(t testing.TB) string {
 	t.Helper()
 	s := sshserver.ForTest(t, sshserver.Options{})
 	defer s.Close()

@@ -263,11 +263,11 @@ func TestARaceIsNoChange(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	go func() { // holds row 5 until somebody waits for it
-		held <- r.server.ExecIn(ctx, r.database, "BEGIN; UPDATE orders SET status = 'new' WHERE id = 5; "+
+		held <- r.server.ExecIn(ctx, r.database, "BEGIN; UPDATE orders SET status = 'new' WHERE id = 5; SELECT pg_advisory_xact_lock(5); "+
 			"DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE NOT granted) LOOP PERFORM pg_sleep(0.05); END LOOP; END $$; COMMIT")
 	}()
 	eventually(t, "the other transaction holds its row", func() bool {
-		return r.count("pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation WHERE c.relname = 'orders' AND l.mode = 'RowExclusiveLock'") != "0"
+		return r.count("pg_catalog.pg_locks WHERE locktype = 'advisory' AND objid = 5") != "0"
 	})
 	env := r.call(ann, "query_write", change, time.Second)
 	if err := <-held; err != nil {

@@ -56,10 +56,10 @@ const (
 // approve, and a pointer to where the rest is.
 func (c Card) blocks() (blocks []slackgo.Block, complete bool) {
 	r := &c.Request
-	summary, cutSummary := cut(line(r.Summary), maxSummary)
+	summary, cutSummary := cut(approvals.Line(r.Summary), maxSummary)
 	facts, cutFacts := cut(c.facts(), maxFacts)
-	text := reveal(r.Text)
-	exact, cutText := cut(strings.TrimRight(text.text, "\n"), maxText)
+	text := approvals.Reveal(r.Text)
+	exact, cutText := cut(strings.TrimRight(text.Text, "\n"), maxText)
 	if lines := strings.SplitAfter(exact, "\n"); len(lines) > maxLines {
 		exact, cutText = strings.Join(lines[:maxLines], "")+"…", true
 	}
@@ -70,11 +70,11 @@ func (c Card) blocks() (blocks []slackgo.Block, complete bool) {
 	if c.Preview == PreviewFull {
 		what = append(what, label("Exactly"), preformatted(exact))
 	}
-	if w := warnings(text, reveal(r.Summary+"\n"+r.Claim), cutSummary || cutFacts || cutText); w != "" {
+	if w := warnings(text, approvals.Reveal(r.Summary+"\n"+r.Claim), cutSummary || cutFacts || cutText); w != "" {
 		what = append(what, label("Look closely"), preformatted(w))
 	}
 	if r.Claim != "" {
-		claim, _ := cut(line(r.Claim), maxClaim)
+		claim, _ := cut(approvals.Line(r.Claim), maxClaim)
 		what = append(what, label("The agent claims, and nobody checked"), preformatted(claim))
 	}
 	blocks = append(blocks, slackgo.NewRichTextBlock("request", what...))
@@ -122,7 +122,7 @@ func (c Card) title() string {
 func (c Card) facts() string {
 	r := &c.Request
 	var b strings.Builder
-	row := func(name, value string) { fmt.Fprintf(&b, "%-8s %s\n", name, line(value)) }
+	row := func(name, value string) { fmt.Fprintf(&b, "%-8s %s\n", name, approvals.Line(value)) }
 	where := r.Environment
 	if where == "" {
 		where = "no environment named: treated as production"
@@ -150,12 +150,12 @@ func (c Card) facts() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func warnings(exact, rest shown, incomplete bool) string {
+func warnings(exact, rest approvals.Revealed, incomplete bool) string {
 	var w []string
-	if exact.hidden || rest.hidden {
+	if exact.Hidden || rest.Hidden {
 		w = append(w, `Characters that cannot be seen, or change how text looks, are written as \u{...}.`)
 	}
-	for _, word := range append(exact.mixed, rest.mixed...) {
+	for _, word := range append(exact.Mixed, rest.Mixed...) {
 		word, _ = cut(word, 60)
 		w = append(w, "Letters of different alphabets in one word: "+word)
 	}

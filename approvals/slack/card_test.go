@@ -193,11 +193,11 @@ func checkHostile(t testing.TB, text string) {
 			}
 		}
 		for _, s := range inert {
-			if s == "" || reveal(s).hidden {
+			if s == "" || approvals.Reveal(s).Hidden {
 				t.Errorf("empty or hidden: %.80q", s)
 			}
 		}
-		if complete && !contains(inert, strings.TrimRight(reveal(text).text, "\n")) && strings.Trim(text, "\n") != "" {
+		if complete && !contains(inert, strings.TrimRight(approvals.Reveal(text).Text, "\n")) && strings.Trim(text, "\n") != "" {
 			t.Errorf("said to be complete, but the text is not there: %.80q", text)
 		}
 		if !complete && contains(actions(blocks), actionApprove) {

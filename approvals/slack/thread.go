@@ -26,14 +26,14 @@ func voteLine(v approvals.Vote) string {
 	if v.Yes {
 		word = "yes"
 	}
-	who, _ := cut(line(v.By.Subject), 80)
+	who, _ := cut(approvals.Line(v.By.Subject), 80)
 	if v.Name != "" && v.Name != v.By.Subject {
-		name, _ := cut(line(v.Name), 60)
+		name, _ := cut(approvals.Line(v.Name), 60)
 		who = name + " (" + who + ")"
 	}
-	text := fmt.Sprintf("%s  %s, by %s", word, who, line(v.Via))
+	text := fmt.Sprintf("%s  %s, by %s", word, who, approvals.Line(v.Via))
 	if v.Reason != "" {
-		reason, _ := cut(line(v.Reason), 300)
+		reason, _ := cut(approvals.Line(v.Reason), 300)
 		text += ": " + reason
 	}
 	return text

@@ -158,7 +158,7 @@ func (r *report) policy(p *Policy) {
 	if p == nil {
 		return
 	}
-	if len(p.Rego) == 0 && p.Bundle == nil {
+	if len(p.Rego) == 0 && p.Bundle == nil && p.DecisionLog == "" {
 		r.emptiness("policy", "names no rules; write rego: [policies/], or bundle")
 	}
 	if p.Bundle != nil {

@@ -211,6 +211,9 @@ type Policy struct {
 	// Mode says what the rules may do. With tighten the strictest of all votes and of the scopes' decision holds; with override votes replace
 	// what the score decided. Guards, deny rules and what no scope covers hold in either.
 	Mode string `yaml:"mode" default:"tighten" enum:"tighten override"`
+	// DecisionLog is a file that gets a line of JSON for every decision, in the shape of OPA's decision logs. Opened again on SIGHUP. A
+	// line that cannot be written is told to the operator's log, and the call goes on: the audit log is the record. Absent: none.
+	DecisionLog string `yaml:"decision_log" check:"path"`
 }
 
 // Bundle is rules in the format of OPA's bundles; one of file, folder and url. Its roots are within sallyport/operator.

@@ -287,7 +287,9 @@ func (g *Gateway) decide(ctx context.Context, call *Call) (err error) {
 	call.decided = g.Now().UTC()
 	call.input = call.policyInput()
 	if call.input.Plan.Rows, err = g.rows(ctx, call); err == nil {
+		began := time.Now()
 		call.Decision, err = call.world.Policy.Decide(ctx, call.input)
+		call.world.Decisions.Record(call.world.Policy, call.input, call.Decision, err, time.Since(began))
 	}
 	if err != nil {
 		g.Log.Error("policy failed; the call is denied", "call", call.ID, "err", err)

@@ -14,11 +14,13 @@ import (
 // World is everything a reload of the configuration replaces as one: a call sees one World from its plan to its release,
 // except that it is decided again under the newest one after people were asked.
 type World struct {
-	Tools    map[string]Tool // by tool name
-	Targets  map[string]Target
-	Policy   *policy.Engine
-	Masking  *masking.Engine
-	Describe Describer
+	Tools   map[string]Tool // by tool name
+	Targets map[string]Target
+	Policy  *policy.Engine
+	// Decisions is a copy of every decision for tools that read OPA's logs. Nil: none is written.
+	Decisions *policy.DecisionLog
+	Masking   *masking.Engine
+	Describe  Describer
 	// Close ends what this World holds (connections, workers). Called once, when it was replaced and its last call ended.
 	Close func()
 

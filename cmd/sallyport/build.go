@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -101,6 +103,16 @@ func (s *server) buildWorld(ctx context.Context, f *configs.File) (_ *gateway.Wo
 			w.Close()
 		}
 	}()
+	if f.Policy != nil && f.Policy.DecisionLog != "" {
+		file, err := os.OpenFile(f.Policy.DecisionLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("policy.decision_log: %w", err)
+		}
+		undo = append(undo, func() { file.Close() })
+		w.Decisions = policy.NewDecisionLog(file, map[string]string{"id": f.PublicURL, "version": version}, func(err error) {
+			s.log.Error("a line of policy.decision_log could not be written; the decision stands in the audit log", "err", err)
+		})
+	}
 	known := s.newSecrets(engine)
 	if c := f.Approvals.Slack; c != nil {
 		for _, token := range slackTokens(c) { // never in an answer either

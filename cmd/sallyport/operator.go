@@ -25,7 +25,7 @@ func openPolicy(ctx context.Context, f *configs.File, bundle *policy.BundleSourc
 
 // operatorRego reads the operator's modules; nil when there are none.
 func operatorRego(ctx context.Context, f *configs.File, bundle *policy.BundleSource) (*policy.Rego, error) {
-	if f.Policy == nil {
+	if f.Policy == nil || len(f.Policy.Rego) == 0 && f.Policy.Bundle == nil {
 		return nil, nil
 	}
 	r, err := regoFiles(f.Policy)

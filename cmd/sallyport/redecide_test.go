@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -42,5 +43,34 @@ func TestReplayUnderTheSameConfigurationChangesNothing(t *testing.T) {
 	}
 	if c := got.Changes[0]; !c.Opposite || c.Before.Rule != "approved" || c.After.Rule != "deny:support/1" || c.Why != "no changes this week" || len(c.Calls) != 1 || c.Calls[0] != env.CallID {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestTheDecisionLog: a line for each decision, also after the file was moved away and the configuration read again.
+func TestTheDecisionLog(t *testing.T) {
+	w := newWorld(t, "10m")
+	path := filepath.Join(w.dir, "decisions.jsonl")
+	yaml, err := os.ReadFile(w.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.file("sallyport.yaml", string(yaml)+"policy: {decision_log: "+path+"}\n")
+	w.start()
+	w.query("shop", "SELECT id FROM public.customers WHERE id = 40")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.query("shop", "SELECT id FROM public.customers WHERE id = 41")
+	for _, name := range []string{path + ".1", path} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Split(strings.TrimSpace(string(b)), "\n"); len(lines) != 1 || !strings.Contains(lines[0], `"decision_id"`) || strings.Contains(lines[0], "SELECT") {
+			t.Errorf("%s: %s", name, b)
+		}
 	}
 }

@@ -175,8 +175,7 @@ func (g *suggestion) target(c *observed) policy.TargetInfo {
 	if g.rules != nil {
 		return g.rules.targets[c.in.Target.Name]
 	}
-	t := c.in.Target
-	return policy.TargetInfo{Name: t.Name, Kind: t.Kind, Environment: t.Environment, Labels: t.Labels}
+	return policy.TargetInfo(c.in.Target)
 }
 
 // addWho names the caller by what was asked for. A subject is written with its issuer: another issuer may have the same.

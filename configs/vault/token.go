@@ -170,12 +170,12 @@ func (c *Client) do(ctx context.Context, method, path string, body map[string]st
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("Vault does not answer: %w", ctx.Err())
+			return fmt.Errorf("it does not answer: %w", ctx.Err())
 		}
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // the URL names the path, which the caller does already
 		}
-		return fmt.Errorf("Vault does not answer: %w", err)
+		return fmt.Errorf("it does not answer: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -184,10 +184,10 @@ func (c *Client) do(ctx context.Context, method, path string, body map[string]st
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	defer clear(b)
 	if err != nil || len(b) > maxAnswer {
-		return errors.New("Vault's answer broke off, or is larger than 1 MiB")
+		return errors.New("the answer of Vault broke off, or is larger than 1 MiB")
 	}
 	if err := json.Unmarshal(b, out); err != nil {
-		return errors.New("Vault's answer is not the JSON it should be; is this address Vault's?")
+		return errors.New("the answer is not the JSON of Vault; is this address that of Vault?")
 	}
 	return nil
 }

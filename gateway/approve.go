@@ -145,7 +145,7 @@ func (g *Gateway) refresh(call *Call) (Tool, error) {
 	call.mask = call.world.Masking.For(call.Session.ID)
 	tool, ok := call.world.Tools[call.Tool]
 	if !ok || !call.world.Policy.Visible(call.policyPrincipal(), call.Plan.Target) {
-		return nil, &deniedError{policy.Decision{Verdict: policy.Deny, Rule: "no-scope"}}
+		return nil, &deniedError{Decision: policy.Decision{Verdict: policy.Deny, Rule: "no-scope"}}
 	}
 	return tool, nil
 }

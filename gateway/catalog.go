@@ -114,6 +114,7 @@ type accessInfo struct {
 	Approval  *policy.Requirement `json:"approval,omitempty"`
 	Budgets   []budgetInfo        `json:"budgets,omitempty"` // what is left of those of the scope
 	WouldFail *Failure            `json:"would_fail,omitempty"`
+	Instead   []Alternative       `json:"alternatives,omitempty"` // what to do instead, the best first
 }
 
 // explainAccess says what would happen to a call: it is planned, inspected and decided like any other, and ends there. It
@@ -125,6 +126,14 @@ func (g *Gateway) explainAccess(ctx context.Context, call *Call) *answer {
 	}
 	if err := decodeArgs(call.Args, &args); err != nil {
 		return g.closeOwn(ctx, call, nil, err)
+	}
+	if args.Tool == "" || len(args.Arguments) == 0 {
+		field := "tool"
+		if args.Tool != "" {
+			field = "arguments"
+		}
+		return g.closeOwn(ctx, call, nil, &tools.ArgError{Field: field, Problem: "is missing",
+			Fix: `send the call that you want explained: {"tool": "query", "arguments": {"target": "a name from list_targets", "sql": "select 1"}}`})
 	}
 	tool, ok := call.world.Tools[args.Tool]
 	if !ok {
@@ -153,7 +162,8 @@ func (g *Gateway) wouldBe(ctx context.Context, call *Call, tool Tool) (*accessIn
 		if f.Code == Unavailable || f.Code == Internal {
 			return nil, err
 		}
-		return &accessInfo{Verdict: policy.Deny, Rule: f.Reason, Reasons: []policy.Reason{{ID: string(f.Code), Text: f.Message}}, WouldFail: &f}, nil
+		return &accessInfo{Verdict: policy.Deny, Rule: f.Reason, Reasons: []policy.Reason{{ID: string(f.Code), Text: f.Message}}, WouldFail: &f,
+			Instead: otherTool(call, f)}, nil
 	}
 	d := call.Decision
 	budgets, err := g.budgetsLeft(ctx, call, d.Scope)
@@ -161,7 +171,15 @@ func (g *Gateway) wouldBe(ctx context.Context, call *Call, tool Tool) (*accessIn
 		return nil, err
 	}
 	return &accessInfo{Verdict: d.Verdict, Scope: d.Scope, Rule: d.Rule, Score: d.Score, Reasons: d.Reasons, Effect: call.Facts.Effect, Mode: call.Facts.Mode,
-		Summary: call.Facts.Summary, Objects: call.Facts.Objects, Approval: d.Approval, Budgets: budgets}, nil
+		Summary: call.Facts.Summary, Objects: call.Facts.Objects, Approval: d.Approval, Budgets: budgets, Instead: g.alternatives(ctx, call)}, nil
+}
+
+// otherTool is the alternative of a call that another tool takes.
+func otherTool(call *Call, f Failure) []Alternative {
+	if f.next == nil || f.next.Act != "use_tool" || toolsAlike[f.next.Tool] != call.Tool {
+		return nil
+	}
+	return []Alternative{{Next: Next{Act: "use_tool", Tool: f.next.Tool, Arguments: call.arguments(nil)}, Why: f.Message}}
 }
 
 // decodeArgs decodes the arguments of an own tool strictly.

@@ -102,10 +102,16 @@ func failedReply(call *Call, f Failure) *answer {
 	if env.Next == nil {
 		env.Next = nextOf(f)
 	}
+	if n := env.Next; n.Act == "use_tool" && n.Arguments == nil && toolsAlike[n.Tool] == call.Tool && call.Tool != "" {
+		env.Next = &Next{Act: n.Act, Tool: n.Tool, Arguments: call.arguments(nil)} // the same call, ready for the other tool
+	}
 	r := env.reply(f.Code, f.Reason)
 	r.targetsOwn = f.targetsOwn
 	return r
 }
+
+// toolsAlike take the same arguments.
+var toolsAlike = map[string]string{"query": "query_write", "query_write": "query"}
 
 // simpler is what helps when a call of a tool was not understood.
 var simpler = map[string]string{

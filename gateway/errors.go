@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +57,11 @@ type Failure struct {
 
 // The errors of the pipeline itself.
 type (
-	deniedError  struct{ policy.Decision }
+	// deniedError is a denial, and what the caller could do instead.
+	deniedError struct {
+		policy.Decision
+		instead []Alternative
+	}
 	pendingError struct{ approvals.Request }
 	replayError  struct{ callID string }
 	budgetError  struct {
@@ -165,7 +170,7 @@ func failure(err error) Failure {
 		return Failure{Code: Denied, Message: label.Error(), WhoCanFix: "agent", Reason: "labelled-column", Position: label.Position,
 			Suggestion: "select the column plainly, or leave it out; conditions, sorting and expressions on it are refused"}
 	case errors.As(err, &denied):
-		return deniedFailure(denied.Decision)
+		return deniedFailure(denied.Decision, denied.instead)
 	case errors.As(err, &closed):
 		return closedFailure(closed)
 	case errors.As(err, &budget):
@@ -214,19 +219,37 @@ func budgetFailure(e *budgetError) Failure {
 	return f
 }
 
-func deniedFailure(d policy.Decision) Failure {
-	f := Failure{Code: Denied, WhoCanFix: "user", Reason: d.Rule}
+// deniedFailure says why first and then what to do. Rules that another wording would not change are not offered one.
+func deniedFailure(d policy.Decision, instead []Alternative) Failure {
+	f := Failure{Code: Denied, WhoCanFix: "user", Reason: d.Rule, Message: "policy denies this call: " + strings.Join(causes(d.Reasons), "; "),
+		Suggestion: "rewording will not help; explain_access shows what would be allowed"}
 	for _, r := range d.Reasons {
 		if r.ID == "guard:not-understood" || d.Rule == "guard:not-understood" {
-			f.Code, f.WhoCanFix = NotUnderstood, "agent"
+			f.Code, f.WhoCanFix, f.Message = NotUnderstood, "agent", "what is not understood does not run: "+strings.Join(causes(d.Reasons), "; ")
+			return f
 		}
 	}
-	f.Message = "policy denies this call: " + strings.Join(sentences(d.Reasons), "; ")
-	f.Suggestion = "rewording will not help; explain_access shows what would be allowed"
-	if f.Code == NotUnderstood {
-		f.Message = "what is not understood does not run: " + strings.Join(sentences(d.Reasons), "; ")
+	if len(instead) > 0 {
+		first := instead[0]
+		f.Suggestion, f.WhoCanFix, f.next = first.Why, first.fix, &first.Next
 	}
 	return f
+}
+
+// causes are the sentences behind a verdict, and, where the score decided, the two heaviest of its points. explain_access has the others.
+func causes(reasons []policy.Reason) []string {
+	var out, points []string
+	for _, r := range reasons {
+		if r.Points == 0 {
+			out = append(out, r.Text)
+		} else {
+			points = append(points, r.Text)
+		}
+	}
+	if len(out) == 0 || slices.ContainsFunc(reasons, func(r policy.Reason) bool { return r.ID == "threshold" || r.ID == "score" }) {
+		out = append(out, points[:min(len(points), 2)]...)
+	}
+	return out
 }
 
 func closedFailure(e *closedError) Failure {

@@ -225,7 +225,7 @@ func (g *Gateway) run(ctx context.Context, call *Call) (*tools.Rendered, error) 
 		}
 	}
 	if call.Decision.Verdict != policy.Allow {
-		return nil, &deniedError{call.Decision}
+		return nil, &deniedError{call.Decision, g.alternatives(ctx, call)}
 	}
 	if err = g.budget(ctx, call); err != nil { // takes what the call may use, until its outcome is counted
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -118,10 +119,11 @@ func (r *rig) newWorld(change func(*policy.Config)) *World {
 type fakeTool struct {
 	mu        sync.Mutex
 	inspected int
-	ran       []string     // statements
-	rows      int64        // that a run returns; 0 is one
-	limits    tools.Limits // of the last run
-	result    string       // what a run answers, as JSON string content
+	ran       []string       // statements
+	rows      int64          // that a run returns; 0 is one
+	limits    tools.Limits   // of the last run
+	result    string         // what a run answers, as JSON string content
+	objects   []tools.Object // what every call touches; nil: public.orders
 	onRun     func(ctx context.Context) error
 	onInspect func() error
 
@@ -153,6 +155,9 @@ func (f *fakeTool) Inspect(_ context.Context, p *tools.Plan) (*tools.Facts, erro
 	verb, _, _ := strings.Cut(sql, " ")
 	facts := &tools.Facts{Effect: tools.Read, Kinds: []string{verb}, Bounded: true, Summary: verb + "s public.orders", Fingerprint: verb + " $1", Text: sql, Values: strings.Fields(sql), Revision: "1",
 		Objects: []tools.Object{{Type: "table", Name: "public.orders", Access: tools.Read}}}
+	if f.objects != nil {
+		facts.Objects = slices.Clone(f.objects)
+	}
 	switch verb {
 	case "select":
 	case "update":

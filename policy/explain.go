@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Explanation is one decision with everything that went into it, for a person who wants to know why, and what would change it.
@@ -39,6 +40,8 @@ type Match struct {
 	Ask     int    `json:"ask"`
 	Deny    int    `json:"deny"`
 	Decides bool   `json:"decides"` // it is the decision's scope
+	// Opens is when the scope's hours begin next; nil while they last, and for a scope without hours.
+	Opens *time.Time `json:"opens,omitempty"`
 }
 
 // Covers: the scope covers the call as a whole.
@@ -59,6 +62,11 @@ func (e *Engine) Explain(ctx context.Context, in Input) (Explanation, error) {
 		m := Match{
 			Scope: s.Name, Effect: facts.allows(s), Objects: s.names, Outside: s.outside,
 			Score: s.risk.score, Ask: s.Risk.Ask, Deny: s.Risk.Deny, Decides: s.Name == d.Scope,
+		}
+		if s.window != nil && !s.window.open(in.Call.Time) {
+			if next, ok := s.window.next(in.Call.Time); ok {
+				m.Opens = &next
+			}
 		}
 		anyEffect = anyEffect || m.Effect
 		x.Scopes = append(x.Scopes, m)

@@ -98,7 +98,7 @@ var table = []tool{
 	},
 	{
 		name: "explain_access", title: "Would it be allowed?", readOnly: true, idempotent: true,
-		description: "Says what would happen to a call of query, query_write, exec or http: allowed, asked (of whom) or denied, why, and what it touches. Runs nothing, asks nobody. " +
+		description: "Says what would happen to a call of query, query_write, exec or http: allowed, asked (of whom) or denied, why, what it touches, and what to do instead (`alternatives`). Runs nothing, asks nobody. " +
 			"Use it when a call was denied, not before every call.",
 		parameters: `"tool":{"type":"string","enum":["query","query_write","exec","http"]},` +
 			`"arguments":{"type":"object","description":"Exactly the arguments of that call"}`,

@@ -136,6 +136,21 @@ func (r *report) approval(f *File, s *Scope, path string) {
 			r.warn(fmt.Sprintf("%s.approval.from[%d]", path, i), "%q is not in roles.approver.groups, so its members can answer only when another of their groups is", g)
 		}
 	}
+	levels, sure := a.Levels(), []string{"chat", "web", "web_fresh"}
+	for i, h := range levels[1:] {
+		at, below, from := fmt.Sprintf("%s.approval.higher[%d]", path, i), levels[i], s.Risk.Ask
+		if i > 0 {
+			from = below.Risk
+		}
+		switch {
+		case h.Risk <= from || h.Risk >= s.Risk.Deny:
+			r.problem(at+".risk", "%d is not above %d and below %d, where the scope refuses", h.Risk, from, s.Risk.Deny)
+		case h.Count < below.Count:
+			r.problem(at+".count", "asks for fewer people than below it; write at least %d", below.Count)
+		case slices.Index(sure, h.Assurance) < slices.Index(sure, below.Assurance):
+			r.problem(at+".assurance", "is weaker than below it; write %s or leave it out", below.Assurance)
+		}
+	}
 	if !slices.ContainsFunc(f.Identity.Issuers, func(i Issuer) bool { return i.APIAudience != "" }) {
 		r.warn(path+".approval", "no issuer has an api_audience, so that nobody can answer; add one under identity.issuers")
 	}

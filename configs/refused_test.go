@@ -72,6 +72,9 @@ var refused = []struct{ old, new, want string }{
 	{"user: sallyport", "user: sallyport, functions: {allow: [»'app.f(int) cascade']}", `targets.orders-db.postgres.functions.allow[0]: "app.f(int) cascade" is not a function of your own; write schema.name(type, ...), as in app.order_total(bigint)`},
 	{"user: sallyport", "user: sallyport, functions: {allow: [»pg_catalog.pg_sleep(float8)]}", `targets.orders-db.postgres.functions.allow[0]: "pg_catalog.pg_sleep(float8)" is not a function of your own; write schema.name(type, ...), as in app.order_total(bigint)`},
 	{"count: 1,", "assurance: »sms,", `scopes.support.approval.assurance: "sms" is not one of chat, web, web_fresh`},
+	{"count: 1,", "count: 2, higher: [{risk: 70, count: »1}],", `scopes.support.approval.higher[0].count: asks for fewer people than below it; write at least 2`},
+	{"count: 1,", "higher: [{risk: »40}],", `scopes.support.approval.higher[0].risk: 40 is not above 40 and below 95, where the scope refuses`},
+	{"count: 1,", "assurance: web, higher: [{risk: 70, assurance: »chat}],", `scopes.support.approval.higher[0].assurance: is weaker than below it; write web or leave it out`},
 	{"    who: {groups: [support]}\n", "", `scopes.support.who: is missing; add the key who`},
 	{"state: /var/lib/sallyport\n", "", `state: is missing; add the key state`},
 

@@ -1,5 +1,7 @@
 package configs
 
+import "cmp"
+
 // Scope allows somebody something on some targets. When several match: a deny rule in any of them wins; otherwise one single
 // scope must cover the whole call, and its limits hold.
 type Scope struct {
@@ -132,10 +134,40 @@ type Approval struct {
 	// identity provider of the last hours, on the approvals page or the command line; web_fresh one of the last five minutes. A no needs
 	// chat only.
 	Assurance string `yaml:"assurance" default:"chat" enum:"chat web web_fresh"`
+	// Higher asks for more from a score on, in ascending order of risk. The last that the score reaches holds.
+	Higher []Higher `yaml:"higher"`
 	// Channel is the id of the Slack channel that is asked. Absent: that of approvals.slack.
 	Channel string `yaml:"channel"`
 	// Mention is the id of a Slack user group that is mentioned when people are asked (S0123456789).
 	Mention string `yaml:"mention"`
+}
+
+// Higher is who has to say yes from a score on. What is absent is as below it; it never asks for less.
+type Higher struct {
+	// Risk is the score from which on it holds: above risk.ask of the scope and below risk.deny.
+	Risk int `yaml:"risk" check:"required" min:"1" max:"100"`
+	// From are the groups whose members may answer.
+	From []string `yaml:"from"`
+	// Count is how many different people have to say yes.
+	Count int `yaml:"count" min:"1" max:"10"`
+	// Within is how long a request stays open.
+	Within Duration `yaml:"within" min:"1s" max:"168h"`
+	// Assurance is how sure it has to be who says yes.
+	Assurance string `yaml:"assurance" enum:"chat web web_fresh"`
+}
+
+// Levels are the requirements from the lowest score on, a itself first, with what each leaves out filled in.
+func (a *Approval) Levels() []Higher {
+	all := []Higher{{From: a.From, Count: a.Count, Within: a.Within, Assurance: a.Assurance}}
+	for _, h := range a.Higher {
+		below := all[len(all)-1]
+		if h.From == nil {
+			h.From = below.From
+		}
+		h.Count, h.Within, h.Assurance = cmp.Or(h.Count, below.Count), cmp.Or(h.Within, below.Within), cmp.Or(h.Assurance, below.Assurance)
+		all = append(all, h)
+	}
+	return all
 }
 
 // Deny is one rule that refuses.

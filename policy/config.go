@@ -47,6 +47,12 @@ type TargetInfo struct {
 	Labels      []string
 }
 
+// Level is who has to say yes from a score on.
+type Level struct {
+	Risk int
+	Requirement
+}
+
 // Scope lets somebody do something on some targets. Nothing is allowed unless a scope allows it.
 type Scope struct {
 	Name    string
@@ -59,6 +65,9 @@ type Scope struct {
 	Limits           Limits
 	Risk             Thresholds
 	Approval         *Requirement // nil: a call that would be asked is denied
+	// Higher are stricter requirements for calls with a higher score, in ascending order of Risk; the last that the score reaches takes the
+	// place of Approval.
+	Higher []Level
 	// ObjectsAllow and ObjectsDeny are patterns of object names: parts joined by ".", each literal or "*" for exactly one
 	// part; "*" alone matches every name. Empty ObjectsAllow means every object. See names.go for names with quotes or more dots.
 	ObjectsAllow []string
@@ -210,6 +219,21 @@ func (s *Scope) normalize() error {
 		}
 		if !slices.Contains([]string{"chat", "web", "web_fresh"}, s.Approval.Assurance) {
 			bad("approval: assurance %q is not one of chat, web, web_fresh", a.Assurance)
+		}
+	}
+	s.Higher = slices.Clone(s.Higher)
+	for i, l := range s.Higher {
+		before, from := s.Approval, s.Risk.Ask
+		if i > 0 {
+			before, from = &s.Higher[i-1].Requirement, s.Higher[i-1].Risk
+		}
+		switch {
+		case before == nil:
+			bad("approval: higher without an approval to be higher than")
+		case l.Risk <= from || l.Risk >= s.Risk.Deny:
+			bad("approval: higher[%d]: risk %d is not above %d and below %d", i, l.Risk, from, s.Risk.Deny)
+		case len(l.From) == 0 || l.Count < before.Count || l.WithinS < 1 || slices.Index(assurances, l.Assurance) < slices.Index(assurances, before.Assurance):
+			bad("approval: higher[%d] asks for less than what is below it", i)
 		}
 	}
 	for i, b := range s.Budgets {

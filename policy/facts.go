@@ -89,6 +89,7 @@ func (e *Engine) facts(in *Input, matching []*scope, extra []*contribution) call
 		if s.Limits.AffectedRows > 0 {
 			f.risk = e.ratings.rate(in, c.clear, s.Limits.AffectedRows, extra...)
 		}
+		f.scope = s.at(f.risk.score)
 		if f.outside = s.closedAt(in.Call.Time); f.outside == "" && narrow != nil {
 			f.outside = outside(narrow, s.Scope, &in.Plan)
 		}

@@ -23,6 +23,28 @@ type scope struct {
 	window                            *window  // nil: always open
 	rules                             []rule
 	term                              *ast.Term // for Rego
+	levels                            []*scope  // the same scope with the requirement of each level; of Scope.Higher
+}
+
+// at is s with the requirement for a score.
+func (s *scope) at(score int) *scope {
+	found := s
+	for i, l := range s.levels {
+		if score >= s.Higher[i].Risk {
+			found = l
+		}
+	}
+	return found
+}
+
+// withLevels makes the scopes that stand for s at its levels. Nothing of s may change any more.
+func (s *scope) withLevels() {
+	for _, l := range s.Higher {
+		stricter := *s
+		stricter.Approval = &l.Requirement
+		stricter.term = scopeTerm(stricter.Scope, l.Risk)
+		s.levels = append(s.levels, &stricter)
+	}
 }
 
 type rule struct {
@@ -38,7 +60,7 @@ func newIndex(scopes []Scope) (*index, error) {
 	ix := &index{byTarget: map[string][]*scope{}}
 	for _, s := range scopes {
 		p := &scope{Scope: s, groups: set(s.Who.Groups), subjects: set(s.Who.Subjects), agents: set(s.Who.Agents), clients: set(s.Who.Clients),
-			allow: newPatterns(s.ObjectsAllow), deny: newDenyPatterns(s.ObjectsDeny), term: scopeTerm(s)}
+			allow: newPatterns(s.ObjectsAllow), deny: newDenyPatterns(s.ObjectsDeny), term: scopeTerm(s, 0)}
 		for name, values := range s.Who.Claims {
 			if p.claims == nil {
 				p.claims = map[string]map[string]bool{}
@@ -60,6 +82,7 @@ func newIndex(scopes []Scope) (*index, error) {
 				return nil, err
 			}
 		}
+		p.withLevels()
 		for t := range set(s.Targets) {
 			ix.byTarget[t] = append(ix.byTarget[t], p)
 		}

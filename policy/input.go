@@ -139,13 +139,18 @@ func riskTerm(r *risk, extra []*contribution) *ast.Term {
 }
 
 // scopeTerm is one scope without who it is for and where (those are looked up before) and without what its objects are called.
-func scopeTerm(s Scope) *ast.Term {
+// level is the score from which on its approval is asked for; 0 for that of all.
+func scopeTerm(s Scope, level int) *ast.Term {
 	approval := ast.InternedNullTerm
 	if a := s.Approval; a != nil {
 		approval = object(field{"from", texts(a.From)}, field{"count", ast.InternedTerm(a.Count)}, field{"within_s", ast.InternedTerm(a.WithinS)},
 			field{"assurance", text(a.Assurance)})
 	}
-	asks := spelledOut(Reason{ID: "score", Text: fmt.Sprintf("scope %s asks from a score of %d on", s.Name, s.Risk.Ask)})
+	why := fmt.Sprintf("scope %s asks from a score of %d on", s.Name, s.Risk.Ask)
+	if level > 0 {
+		why += fmt.Sprintf(", and from %d on %d of %s", level, s.Approval.Count, strings.Join(s.Approval.From, " or "))
+	}
+	asks := spelledOut(Reason{ID: "score", Text: why})
 	return object(
 		field{"asks", asks.term}, field{"name", text(s.Name)}, field{"allow", flags(s.Allow)}, field{"not_understood_ask", ast.InternedTerm(s.NotUnderstoodAsk)},
 		field{"ask", ast.InternedTerm(s.Risk.Ask)}, field{"deny", ast.InternedTerm(s.Risk.Deny)}, field{"approval", approval},

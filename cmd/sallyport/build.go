@@ -187,7 +187,14 @@ func policyConfig(ctx context.Context, f *configs.File, bundle *policy.BundleSou
 			Operations: s.Operations, Headers: s.Headers, Commands: s.Commands, CommandText: s.CommandText, Stdin: s.Stdin,
 		}
 		if a := s.Approval; a != nil {
-			p.Approval = &policy.Requirement{From: a.From, Count: a.Count, WithinS: int(a.Within.D() / time.Second), Assurance: a.Assurance}
+			for i, h := range a.Levels() {
+				need := policy.Requirement{From: h.From, Count: h.Count, WithinS: int(h.Within.D() / time.Second), Assurance: h.Assurance}
+				if i == 0 {
+					p.Approval = &need
+				} else {
+					p.Higher = append(p.Higher, policy.Level{Risk: h.Risk, Requirement: need})
+				}
+			}
 		}
 		for _, b := range s.Budgets {
 			per := map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour}[b.Per]

@@ -81,14 +81,19 @@ func perCall(ctx context.Context, d time.Duration, f func() error) (float64, err
 	return micros(ownCPU()-used) / float64(max(n, 1)), nil
 }
 
-// policyParts decides about a point read, as the gateway asks it: twenty scopes on one target, one of them for the caller.
-func policyParts(ctx context.Context) ([]part, error) {
+// policyOf has n scopes on one target, one of them for the caller.
+func policyOf(n int) policy.Config {
 	cfg := policy.Config{Uncached: true, Targets: []policy.TargetInfo{{Name: "bench", Kind: "postgres", Environment: "production"}}}
-	for i := range scopes {
+	for i := range n {
 		name := fmt.Sprintf("team-%d", i)
 		cfg.Scopes = append(cfg.Scopes, policy.Scope{Name: name, Who: policy.Who{Groups: []string{name}}, Targets: []string{"bench"}, Allow: []string{"read", "write"},
 			ObjectsAllow: []string{"public.*"}, Approval: &policy.Requirement{From: []string{"leads"}, Count: 1, WithinS: 1800}})
 	}
+	return cfg
+}
+
+// policyParts decides about a point read, as the gateway asks it.
+func policyParts(ctx context.Context) ([]part, error) {
 	in := policy.Input{
 		Version: 1, Call: policy.Call{Tool: "query"}, Principal: policy.Principal{Issuer: "https://login.example.com", Subject: "maria", Groups: []string{"team-7", "staff"}},
 		Target: policy.Target{Name: "bench", Kind: "postgres", Environment: "production"},
@@ -97,6 +102,7 @@ func policyParts(ctx context.Context) ([]part, error) {
 	}
 	var parts []part
 	for name, uncached := range map[string]bool{partDecide: true, partRemembered: false} {
+		cfg := policyOf(scopes)
 		cfg.Uncached = uncached
 		e, err := policy.New(ctx, cfg)
 		if err != nil {
@@ -115,6 +121,23 @@ func policyParts(ctx context.Context) ([]part, error) {
 			})
 		}})
 	}
+	many, err := policy.New(ctx, policyOf(500))
+	if err != nil {
+		return nil, err
+	}
+	parts = append(parts, part{partDecideMany, "us", func(ctx context.Context, d time.Duration) (float64, error) {
+		in := in
+		took, _, err := drive(ctx, 1, d, func(ctx context.Context) error {
+			in.Call.Time = time.Now().UTC()
+			_, err := many.Decide(ctx, in)
+			return err
+		})
+		if err != nil || len(took) == 0 {
+			return 0, err
+		}
+		slices.Sort(took)
+		return micros(took[len(took)*99/100]), nil
+	}})
 	slices.SortFunc(parts, func(a, b part) int { return strings.Compare(a.name, b.name) })
 	return parts, nil
 }
@@ -214,6 +237,7 @@ func recordParts(ctx context.Context, dir string) ([]part, func(), error) {
 const (
 	partDecide     = "policy decision, 20 scopes, not remembered"
 	partRemembered = "policy decision, 20 scopes, remembered"
+	partDecideMany = "policy decision, 500 scopes, not remembered, p99"
 
 	partSync1   = "fdatasync for each record, 1 caller"
 	partAudit1  = "audit append, 1 caller"

@@ -1,7 +1,10 @@
 package query
 
 import (
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -71,6 +74,31 @@ func BenchmarkInspect(b *testing.B) {
 	run("server", forget)
 	namesOnly(f)
 	run("tree", forget)
+}
+
+// BenchmarkClassify is an agent's mix: every second statement is new text, parsed and asked about, the others are known. Goal: p99 below 5 ms.
+func BenchmarkClassify(b *testing.B) {
+	f := open(b, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	tool := f.db.Reads()
+	var took []time.Duration
+	for i := 0; b.Loop(); i++ {
+		sql := "SELECT id, lower(v) FROM t WHERE id = 500 ORDER BY v"
+		if i%2 == 1 {
+			sql = fmt.Sprintf("SELECT id, lower(v) AS v%d FROM t WHERE id = %d ORDER BY v", i, i)
+		}
+		begun := time.Now()
+		p, err := tool.Plan(b.Context(), args("db", sql, nil))
+		if err == nil {
+			_, err = tool.Inspect(b.Context(), p)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
 
 func BenchmarkWideRead(b *testing.B) {

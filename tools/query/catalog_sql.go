@@ -24,8 +24,7 @@ const (
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_event_trigger),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_inherits),
 		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_namespace),
-		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(a.xmin::text::bigint)) FROM pg_catalog.pg_auth_members a
-			WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid IN (a.member, a.roleid) AND pg_catalog.starts_with(r.rolname::text, '` + rolePrefix + `'))))`
+		(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum(xmin::text::bigint)) FROM pg_catalog.pg_auth_members))`
 
 	sqlVersion = `SELECT pg_catalog.current_setting('server_version_num')`
 

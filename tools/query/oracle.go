@@ -35,10 +35,10 @@ type oracle struct {
 }
 
 func (t *target) openOracle() (*oracle, error) {
-	login := &target{Target: t.Target, own: t.own}
+	login := &target{Target: t.Target}
 	login.MaxConns = oracleConns
 	if t.Introspect != nil {
-		login.User, login.Password, login.JIT, login.own = t.Introspect.User, t.Introspect.Password, nil, roleKey{}
+		login.User, login.Password = t.Introspect.User, t.Introspect.Password
 	}
 	conf, err := login.poolConfig()
 	if err != nil {

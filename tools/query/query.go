@@ -57,9 +57,6 @@ type Target struct {
 	// Introspect is the login that the server is asked with what it understands of a statement; nil: the target's own. It needs TEMP on
 	// the database and USAGE on the schemas of the search path, and nothing else.
 	Introspect *Login
-	// JIT: statements run with a role that is made for each session, and everything else with one of the gateway's own; User and
-	// Password are not used. nil: all of it runs with User.
-	JIT *JIT
 	// Functions are functions of users that statements may call, as schema.name(type, ...).
 	Functions []string
 	// Labels are the sensitive columns: "customers.ssn" (every table of that name) or "public.customers.ssn".
@@ -106,7 +103,6 @@ func Open(cfg Config) (*DB, error) {
 // Close ends every connection and waits until they are gone. Calls in flight fail.
 func (db *DB) Close() {
 	for _, t := range db.targets {
-		t.closeSessions()
 		t.pool.Close()
 		t.oracle.pool.Close()
 		t.previews.Close()

@@ -73,7 +73,7 @@ func (t *Tool) Run(ctx context.Context, p *tools.Plan, f *tools.Facts, ob tools.
 	if l.Time <= 0 {
 		l.Time = defaultTime
 	}
-	return &result{target: tgt, call: c, in: in, understood: f.Understood(), id: ob.CallID, caller: ob.Caller, session: ob.Session, limits: l, values: values, write: t.name == toolWrite, within: ob.Within, parser: t.db.cfg.Parser}, nil
+	return &result{target: tgt, call: c, in: in, understood: f.Understood(), id: ob.CallID, caller: ob.Caller, limits: l, values: values, write: t.name == toolWrite, within: ob.Within, parser: t.db.cfg.Parser}, nil
 }
 
 // result is a call that is ready to run. It belongs to one goroutine.
@@ -84,7 +84,6 @@ type result struct {
 	understood bool
 	id         string
 	caller     string
-	session    string
 	limits     tools.Limits
 	values     [][]byte
 	write      bool
@@ -104,7 +103,7 @@ func (r *result) Render(ctx context.Context, m tools.Mask) (*tools.Rendered, err
 		return nil, errors.New("query: the result was closed")
 	}
 	r.done = true
-	conn, give, err := r.target.acquireFor(ctx, r.caller, r.session)
+	conn, give, err := r.target.acquireFor(ctx, r.caller)
 	if err != nil {
 		return nil, err
 	}

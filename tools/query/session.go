@@ -59,16 +59,9 @@ func (t *target) poolConfig() (*pgxpool.Config, error) {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelWait}
 	}
 	conf.MaxConns = int32(min(t.MaxConns, maxConns))
-	if t.JIT != nil {
-		t.jitSettings(conf)
-	}
 	conf.MaxConnIdleTime = 5 * time.Minute
 	conf.MaxConnLifetime = 30 * time.Minute
 	conf.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) (err error) {
-		if t.own.session != "" {
-			c.User, c.Password, err = t.JIT.Roles.login(ctx, t.own, t.roleConns())
-			return err
-		}
 		if t.Password != nil {
 			if c.Password, err = t.Password(ctx); err != nil {
 				return fmt.Errorf("%w: %w", errPassword, err)
@@ -156,10 +149,6 @@ func unreachable(err error) error {
 	var pg *pgconn.PgError
 	var dns *net.DNSError
 	switch {
-	case errors.Is(err, errSessionOver):
-		problem = "the session has ended"
-	case errors.Is(err, errBroker):
-		problem = "the gateway could not make its role for this session"
 	case errors.As(err, &pg) && strings.HasPrefix(pg.Code, "28"):
 		problem = "the login was refused"
 	case errors.As(err, &pg) && pg.Code == "3D000":

@@ -45,19 +45,16 @@ type target struct {
 	turns  *turns
 	oracle *oracle
 
-	own roleKey // of the connections that pool makes; set before they are made, read-only after
-
 	mu       sync.Mutex
-	sessions map[string]*pgxpool.Pool // by session, where a role is made for each; guarded by mu
-	cat      *catalog                 // guarded by mu
-	findings map[string]*finding      // of cat, by statement; guarded by mu
-	loading  chan struct{}            // holds one token: whoever takes it reads the catalog
-	checked  time.Time                // when cat was last compared with the target; guarded by mu
-	warned   bool                     // guarded by mu
+	cat      *catalog            // guarded by mu
+	findings map[string]*finding // of cat, by statement; guarded by mu
+	loading  chan struct{}       // holds one token: whoever takes it reads the catalog
+	checked  time.Time           // when cat was last compared with the target; guarded by mu
+	warned   bool                // guarded by mu
 }
 
 func newTarget(t Target, cfg Config) (*target, error) {
-	if t.Host == "" || t.Port == 0 || t.Database == "" || t.User == "" && t.JIT == nil {
+	if t.Host == "" || t.Port == 0 || t.Database == "" || t.User == "" {
 		return nil, errors.New("host, port, database and user are required")
 	}
 	if len(t.SearchPath) == 0 {
@@ -67,13 +64,6 @@ func newTarget(t Target, cfg Config) (*target, error) {
 		t.MaxConns = defaultConns
 	}
 	tgt := &target{Target: t, log: cfg.Log, now: cfg.Now, findings: map[string]*finding{}, loading: make(chan struct{}, 1), turns: newTurns(min(t.MaxConns, maxConns))}
-	if t.JIT != nil {
-		b, err := t.JIT.Roles.register(t)
-		if err != nil {
-			return nil, err
-		}
-		tgt.own = roleKey{brokerKey{b.target, b.place}, ownSession}
-	}
 	conf, err := tgt.poolConfig()
 	if err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func (t *turns) leave(caller string, own *turn) {
 }
 
 // acquireFor is acquire for a call of this caller. give is to be called once the connection was released.
-func (t *target) acquireFor(ctx context.Context, caller, session string) (conn *pgxpool.Conn, give func(), err error) {
+func (t *target) acquireFor(ctx context.Context, caller string) (conn *pgxpool.Conn, give func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	give, err = t.turns.take(waiting, caller)
@@ -84,15 +84,6 @@ func (t *target) acquireFor(ctx context.Context, caller, session string) (conn *
 			return nil, nil, ctx.Err()
 		}
 		return nil, nil, &tools.UnreachableError{Problem: "all connections this caller may hold at once are in use; wait for other calls to end", Err: err}
-	}
-	if t.JIT != nil {
-		conn, leave, err := t.acquireAs(ctx, session)
-		if err != nil {
-			give()
-			return nil, nil, err
-		}
-		turn := give
-		return conn, func() { leave(); turn() }, nil
 	}
 	if conn, err = t.acquire(ctx); err != nil {
 		give()

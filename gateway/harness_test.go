@@ -129,6 +129,7 @@ type fakeTool struct {
 
 	endedSessions []string
 	endErr        error
+	slowEnd       time.Duration
 }
 
 type fakeArgs struct{ Target, SQL, Reason string }
@@ -295,8 +296,18 @@ func (e *Envelope) code() Code {
 // brokenStore fails where it is told to.
 type brokenStore struct {
 	Store
-	mu                     sync.Mutex
-	append, intend, closed bool
+	mu                            sync.Mutex
+	append, intend, closed, locks bool
+}
+
+func (b *brokenStore) PutLock(ctx context.Context, l identity.Lock, rec audit.Record) error {
+	b.mu.Lock()
+	broken := b.locks
+	b.mu.Unlock()
+	if broken {
+		return errDisk
+	}
+	return b.Store.PutLock(ctx, l, rec)
 }
 
 var errDisk = errors.New("no space left on device")

@@ -51,18 +51,26 @@ func (g *Gateway) Locks() []identity.Lock {
 	return slices.DeleteFunc(append([]identity.Lock{}, g.locks.all...), func(l identity.Lock) bool { return !l.Expires.IsZero() && !now.Before(l.Expires) })
 }
 
-// Lock keeps somebody out from now on, and ends his sessions. It returns the lock and how many sessions there were; when the lock is in force and
-// a session could not be ended yet, also an error: it is tried again.
-func (g *Gateway) Lock(ctx context.Context, l identity.Lock, by *identity.Principal) (identity.Lock, int, error) {
+// Lock keeps somebody out from now on. On error nobody is locked out. The sessions he has go on until [Gateway.EndLocked].
+func (g *Gateway) Lock(ctx context.Context, l identity.Lock, by *identity.Principal) (identity.Lock, error) {
 	l.ID, l.Created, l.By = newID(), g.Now().UTC(), by.Issuer+"#"+by.Subject
 	if err := g.Store.PutLock(ctx, l, lockRecord(&l, "locked", by)); err != nil {
-		return l, 0, err
+		return identity.Lock{}, err
 	}
 	g.locks.mu.Lock()
+	defer g.locks.mu.Unlock()
 	g.locks.all = append(g.locks.all, l)
-	g.locks.mu.Unlock()
-	n, err := g.endSessionsOf(ctx, func(p *identity.Principal) bool { return l.Covers(p, g.Now()) }, whyLocked)
-	return l, n, err
+	return l, nil
+}
+
+// EndLocked ends the sessions of everybody l keeps out, and returns how many there were. On error some are still being ended, and it is
+// tried again; the lock holds.
+func (g *Gateway) EndLocked(ctx context.Context, l identity.Lock) (int, error) {
+	n, endings := g.sessions.close(whyLocked, func(open *lease) bool {
+		p := open.principal
+		return l.Covers(&identity.Principal{Issuer: p.Issuer, Subject: p.Subject, Agent: p.Agent, Client: p.Client, Chain: open.chain}, g.Now())
+	})
+	return n, g.finish(ctx, slices.DeleteFunc(endings, func(l *lease) bool { return l.why != whyLocked }))
 }
 
 const whyLocked = "locked by an operator"

@@ -34,6 +34,8 @@ type sessionKey struct{ issuer, subject, client, agent string }
 type lease struct {
 	session
 	key     sessionKey
+	chain   []string                          // who else acts: see identity.Principal
+	turn    chan struct{}                     // holds one token while somebody sees to its end
 	seen    time.Time                         // its last call began or ended
 	expires time.Time                         // the last of its tokens; zero when a token does not say
 	calls   map[*Call]context.CancelCauseFunc // running now
@@ -51,6 +53,7 @@ type sessions struct {
 
 	mu     sync.Mutex
 	open   map[sessionKey]*lease
+	byID   map[string]*lease // open and ending
 	ending map[string]*lease // by id: no call joins them any more, their end is not recorded yet
 }
 
@@ -65,7 +68,7 @@ const (
 var errSessionEnded = errors.New("the session ended")
 
 func newSessions(now func() time.Time, idle, max time.Duration) *sessions {
-	return &sessions{now: now, idle: idle, max: max, open: map[sessionKey]*lease{}, ending: map[string]*lease{}}
+	return &sessions{now: now, idle: idle, max: max, open: map[sessionKey]*lease{}, byID: map[string]*lease{}, ending: map[string]*lease{}}
 }
 
 // join makes call one of its caller's session, which begins with it when there is none. cancel ends the call when the session ends first.
@@ -86,11 +89,16 @@ func (s *sessions) join(call *Call, cancel context.CancelCauseFunc) (_ session, 
 		}
 	}
 	if l == nil {
-		l = &lease{key: key, expires: p.Expires, calls: map[*Call]context.CancelCauseFunc{}, session: session{
+		l = &lease{key: key, expires: p.Expires, calls: map[*Call]context.CancelCauseFunc{}, turn: make(chan struct{}, 1), session: session{
 			ID: newID(), started: now,
 			principal: audit.Principal{Issuer: p.Issuer, Subject: p.Subject, Groups: p.Groups, Agent: p.Agent, Client: p.Client},
 		}}
-		s.open[key] = l
+		s.open[key], s.byID[l.ID] = l, l
+	}
+	for _, actor := range p.Chain {
+		if !slices.Contains(l.chain, actor) {
+			l.chain = append(l.chain, actor)
+		}
 	}
 	l.seen, l.calls[call] = now, cancel
 	l.count++
@@ -187,17 +195,24 @@ func (s *sessions) whenQuiet(l *lease) <-chan struct{} {
 	return l.quiet
 }
 
+func (s *sessions) isGone(l *lease) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending[l.ID] == nil
+}
+
 func (s *sessions) gone(l *lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.ending, l.ID)
+	delete(s.byID, l.ID)
 }
 
 // claimOpening reports, once per session, that its opening has to be recorded now.
 func (s *sessions) claimOpening(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.find(id)
+	l := s.byID[id]
 	if l == nil || l.opened {
 		return false
 	}
@@ -209,21 +224,9 @@ func (s *sessions) claimOpening(id string) bool {
 func (s *sessions) giveBack(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.find(id); l != nil {
+	if l := s.byID[id]; l != nil {
 		l.opened = false
 	}
-}
-
-func (s *sessions) find(id string) *lease {
-	if l := s.ending[id]; l != nil {
-		return l
-	}
-	for _, l := range s.open {
-		if l.ID == id {
-			return l
-		}
-	}
-	return nil
 }
 
 // Session is an open session as an operator sees it.
@@ -297,15 +300,6 @@ func (g *Gateway) EndSession(ctx context.Context, id, why string) error {
 // ErrNoSession is EndSession's answer for a session that is not open.
 var ErrNoSession = errors.New("no such session")
 
-// endSessionsOf ends the sessions of everybody that covers names. It returns how many there were.
-func (g *Gateway) endSessionsOf(ctx context.Context, covers func(*identity.Principal) bool, why string) (int, error) {
-	n, endings := g.sessions.close(why, func(l *lease) bool {
-		p := l.principal
-		return covers(&identity.Principal{Issuer: p.Issuer, Subject: p.Subject, Groups: p.Groups, Agent: p.Agent, Client: p.Client})
-	})
-	return n, g.finish(ctx, slices.DeleteFunc(endings, func(l *lease) bool { return l.why != why }))
-}
-
 // Leave ends the session of a caller whose client leaves; with idle only when none of its calls runs, because another client may be the
 // same caller.
 func (g *Gateway) Leave(ctx context.Context, p *identity.Principal, idle bool) error {
@@ -333,6 +327,15 @@ func (g *Gateway) finishOne(ctx context.Context, l *lease) error {
 	ctx, cancel := context.WithTimeout(ctx, endWithin)
 	defer cancel()
 	began := g.Now()
+	select { // one at a time: the sweep and an operator may be at the same session
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("session %s: it is being ended already: %w", l.ID, ctx.Err())
+	}
+	if g.sessions.isGone(l) {
+		return nil
+	}
 	select {
 	case <-g.sessions.whenQuiet(l):
 	case <-ctx.Done():

@@ -15,9 +15,11 @@ import (
 // EndSession of the fake tool.
 func (f *fakeTool) EndSession(_ context.Context, session string) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.endedSessions = append(f.endedSessions, session)
-	return f.endErr
+	slow, err := f.slowEnd, f.endErr
+	f.mu.Unlock()
+	time.Sleep(slow)
+	return err
 }
 
 func (f *fakeTool) ended() []string {
@@ -178,9 +180,12 @@ func TestALockKeepsOutAndEndsEverything(t *testing.T) {
 	r := newRig(t)
 	paul := who("paul", "platform")
 	answered := r.runningCall(who("ann", "support"))
-	l, n, err := r.Lock(t.Context(), identity.Lock{Agent: "agent-of-ann", Reason: "it misbehaves"}, paul)
-	if err != nil || n != 1 || l.ID == "" {
-		t.Fatalf("%+v %d %v", l, n, err)
+	l, err := r.Lock(t.Context(), identity.Lock{Agent: "agent-of-ann", Reason: "it misbehaves"}, paul)
+	if err != nil || l.ID == "" {
+		t.Fatalf("%+v %v", l, err)
+	}
+	if n, err := r.EndLocked(t.Context(), l); err != nil || n != 1 {
+		t.Fatalf("%d %v", n, err)
 	}
 	if env := <-answered; env.Error == nil || env.Error.Reason != "session-ended" {
 		t.Errorf("%s", marshal(env))
@@ -217,5 +222,59 @@ func TestALockKeepsOutAndEndsEverything(t *testing.T) {
 	}
 	if got := strings.Join(r.sessionRecords(), "|"); !strings.Contains(got, "locked agent agent-of-ann|") || !strings.Contains(got, "|unlocked agent agent-of-ann") {
 		t.Errorf("%q", got)
+	}
+}
+
+// A lock on who acts further back ends what is open through others.
+func TestALockOnTheChainEndsItsSessions(t *testing.T) {
+	r := newRig(t)
+	p := who("ann", "support")
+	p.Chain = []string{"agent-of-ann", "planner"}
+	r.call(p, "query", read("select 1"), 0)
+	r.call(who("bob", "support"), "query", read("select 1"), 0)
+	l, err := r.Lock(t.Context(), identity.Lock{Agent: "planner", Reason: "test"}, who("paul", "platform"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.EndLocked(t.Context(), l); err != nil || n != 1 || len(r.Sessions()) != 1 || r.Sessions()[0].Subject != "bob" {
+		t.Errorf("%d %v %+v", n, err, r.Sessions())
+	}
+}
+
+// A lock that is not durable is not in force, and nobody is told that it is.
+func TestALockThatCannotBeKept(t *testing.T) {
+	r := newRig(t)
+	b := r.breakStore()
+	b.set(func() { b.locks = true })
+	if l, err := r.Lock(t.Context(), identity.Lock{Subject: "ann"}, who("paul", "platform")); err == nil || l.ID != "" || len(r.Locks()) != 0 {
+		t.Errorf("%+v %v, in force: %+v", l, err, r.Locks())
+	}
+}
+
+// The sweep and an operator end the same session: one end, one record.
+func TestASessionEndsOnce(t *testing.T) {
+	r := newRig(t)
+	r.call(who("ann", "support"), "query", read("select 1"), 0)
+	id := r.Sessions()[0].ID
+	r.tool.mu.Lock()
+	r.tool.slowEnd = 50 * time.Millisecond // long enough for the sweeps to find it ending
+	r.tool.mu.Unlock()
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := r.EndSession(t.Context(), id, "test"); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 5 {
+		all.Go(func() {
+			if err := r.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(5 * time.Millisecond)
+	}
+	all.Wait()
+	if got := r.sessionRecords(); len(got) != 2 || len(r.tool.ended()) != 1 {
+		t.Errorf("%q, ended %d times", got, len(r.tool.ended()))
 	}
 }

@@ -61,10 +61,11 @@ func (s *Server) lock(w http.ResponseWriter, r *http.Request, p *person) error {
 	if b.Seconds > 0 {
 		l.Expires = s.Gateway.Now().Add(time.Duration(b.Seconds) * time.Second).UTC()
 	}
-	l, n, err := s.Gateway.Lock(r.Context(), l, p.Principal)
-	if err != nil && l.ID == "" {
+	l, err := s.Gateway.Lock(r.Context(), l, p.Principal)
+	if err != nil {
 		return err
 	}
+	n, err := s.Gateway.EndLocked(r.Context(), l)
 	if err != nil {
 		s.Slog.Error("a lock is in force; sessions are still being ended", "lock", l.ID, "err", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/approvals"
 	"sallyport/identity"
 	"sallyport/tools"
 )
@@ -276,5 +277,22 @@ func TestASessionEndsOnce(t *testing.T) {
 	all.Wait()
 	if got := r.sessionRecords(); len(got) != 2 || len(r.tool.ended()) != 1 {
 		t.Errorf("%q, ended %d times", got, len(r.tool.ended()))
+	}
+}
+
+// Whoever is locked out does not approve either: his account may be somebody else's by now.
+func TestWhoIsLockedOutHasNoVote(t *testing.T) {
+	r := newRig(t)
+	r.call(who("ann", "support"), "query_write", write(bounded), 0)
+	if _, err := r.Lock(t.Context(), identity.Lock{Subject: "dan", Reason: "laptop stolen"}, who("paul", "platform")); err != nil {
+		t.Fatal(err)
+	}
+	for _, yes := range []bool{true, false} {
+		if err := r.vote("dan", yes, "dba"); !errors.Is(err, approvals.ErrNotEligible) {
+			t.Errorf("yes %v: %v", yes, err)
+		}
+	}
+	if err := r.vote("bob", true, "dba"); err != nil {
+		t.Error(err)
 	}
 }

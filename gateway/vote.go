@@ -7,6 +7,7 @@ import (
 
 	"sallyport/approvals"
 	"sallyport/audit"
+	"sallyport/identity"
 )
 
 // VoteStore is what a vote needs of the durable state.
@@ -32,6 +33,9 @@ func (g *Gateway) Vote(ctx context.Context, idOrCode string, a Answer) (approval
 	req, err := g.Store.Approval(ctx, idOrCode)
 	if err != nil {
 		return req, err
+	}
+	if g.locks.covering(&identity.Principal{Issuer: a.Voter.Issuer, Subject: a.Voter.Subject}, g.Now()) != nil {
+		return req, approvals.ErrNotEligible // whoever is kept out has no say either
 	}
 	// Stopping something needs no more proof than seeing it; letting it happen does.
 	if err := approvals.Eligible(req, a.Voter); err != nil && (a.Yes || !errors.Is(err, approvals.ErrAssurance)) {

@@ -45,8 +45,9 @@ type schema struct {
 	oid   uint32
 	name  string
 	usage bool
-	// relations by name; set while loading
+	// relations by name, and indexes; set while loading
 	relations map[string]*relation
+	indexes   map[string]*indexOf
 }
 
 type relation struct {
@@ -71,6 +72,12 @@ type relation struct {
 	// foreign keys of other tables that point here, and change with it
 	cascades []cascade
 	key      []int16 // columns of the primary key
+}
+
+// indexOf is an index: of which table, and its own version.
+type indexOf struct {
+	table *relation
+	stamp string
 }
 
 type column struct {
@@ -172,7 +179,19 @@ type userCast struct {
 func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 // qualified is the relation's name as policies and people write it.
-func (r *relation) qualified() string { return r.schema.name + "." + r.name }
+func (r *relation) qualified() string { return spelled(r.schema.name, r.name) }
+
+// spelled is a name as policies and people write it: its parts with dots between, in double quotes where a part could be taken for several.
+// So neither a role "public.orders" nor a table "secret.x" of schema app looks like a table of another name.
+func spelled(parts ...string) string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		if out[i] = p; strings.ContainsAny(p, `."`) {
+			out[i] = quoteIdent(p)
+		}
+	}
+	return strings.Join(out, ".")
+}
 
 func (r *relation) system() bool {
 	return r.schema.name == "pg_catalog" || r.schema.name == "information_schema"

@@ -263,6 +263,14 @@ func (l *loader) links() (fks []foreignKey, generated []generatedColumn) {
 				columns: fk.columns, target: fk.targetColumn, equals: oids(v[8]), copyOf: oid(v[9])})
 		}
 	})
+	l.each(sqlIndexes, func(v []string) {
+		if r := c.relations[oid(v[0])]; r != nil { // an index is in the schema of its table
+			if r.schema.indexes == nil {
+				r.schema.indexes = map[string]*indexOf{}
+			}
+			r.schema.indexes[v[1]] = &indexOf{r, v[2]}
+		}
+	})
 	l.each(sqlPrimaryKeys, func(v []string) {
 		if r := c.relations[oid(v[0])]; r != nil {
 			r.key = nums(v[1])

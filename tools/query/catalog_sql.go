@@ -118,6 +118,8 @@ const (
 		confdeltype IN ('c', 'n', 'd'), confupdtype IN ('c', 'n', 'd'), confdeltype, confupdtype, pg_catalog.array_to_string(conpfeqop, ' '),
 		(SELECT p.confrelid FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid) FROM pg_catalog.pg_constraint k WHERE contype = 'f' ORDER BY oid`
 
+	sqlIndexes = `SELECT i.indrelid, c.relname, ` + relationStamp + ` FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ORDER BY c.oid`
+
 	sqlPrimaryKeys = `SELECT conrelid, pg_catalog.array_to_string(conkey, ' ') FROM pg_catalog.pg_constraint WHERE contype = 'p'`
 
 	// sqlGuard answers, for a name as a statement writes it, what it means now and in which version. It runs in the

@@ -76,12 +76,12 @@ func (d *definition) targets() error {
 		case "table", "view", "materialized view":
 			err = d.table(t)
 		case "role":
-			d.name("role", t.Name)
+			d.name("role", spelled(t.Name))
 		case "schema":
 			if reserved(t.Name) {
 				d.unclear("a change of schema "+t.Name, t.Position)
 			}
-			d.name("schema", t.Name)
+			d.name("schema", spelled(t.Name))
 			if t.Table == "*" || d.def.Kind == "drop_schema" {
 				d.inSchema(t)
 			}
@@ -89,7 +89,7 @@ func (d *definition) targets() error {
 			var rel *relation
 			if rel, err = d.find(t.Schema, t.Table, t.Position, t.Lax); rel != nil {
 				d.changes(rel, t.Position)
-				d.name("policy", rel.qualified()+"."+t.Name)
+				d.name("policy", rel.qualified()+"."+spelled(t.Name))
 			}
 		default:
 			d.other(t)
@@ -111,7 +111,7 @@ func (d *definition) table(t sqlparse.Target) error {
 		if typ == "materialized view" {
 			typ = "view"
 		}
-		d.name(typ, schemaName+"."+t.Name)
+		d.name(typ, spelled(schemaName, t.Name))
 		// CREATE OR REPLACE, or a name that is taken: then the server refuses.
 		if s := d.cat.byName[schemaName]; s != nil && s.relations[t.Name] != nil {
 			d.changes(s.relations[t.Name], t.Position)
@@ -138,7 +138,7 @@ func (d *definition) table(t sqlparse.Target) error {
 func (d *definition) find(schemaName, name string, position int, lax bool) (*relation, error) {
 	rel := d.cat.relation(schemaName, name)
 	if rel == nil && lax {
-		d.name("table", join(schemaName, name)) // without a schema no scope covers it by name
+		d.name("table", named(schemaName, name)) // without a schema no scope covers it by name
 		return nil, nil
 	}
 	if rel == nil {
@@ -205,6 +205,8 @@ func (d *definition) other(t sqlparse.Target) {
 		return
 	}
 	switch {
+	case t.Type == "index" && !t.New:
+		schemaName = d.index(t)
 	case t.Type == "index" && t.New:
 		if rel := d.cat.relation(t.Schema, t.Table); rel != nil {
 			schemaName = rel.schema.name
@@ -222,7 +224,35 @@ func (d *definition) other(t sqlparse.Target) {
 	if reserved(schemaName) {
 		d.unclear(fmt.Sprintf("a change of %s %s", t.Type, join(schemaName, t.Name)), t.Position)
 	}
-	d.name(t.Type, join(schemaName, t.Name))
+	d.name(t.Type, named(schemaName, t.Name))
+}
+
+// index notes the table of an existing index among those that are changed, and returns its schema. One whose table is not known could be
+// of any.
+func (d *definition) index(t sqlparse.Target) string {
+	path := d.cat.path
+	if t.Schema != "" {
+		path = []string{t.Schema}
+	}
+	for _, p := range path {
+		s := d.cat.byName[p]
+		if s == nil || !s.usage || s.indexes[t.Name] == nil {
+			continue
+		}
+		ix := s.indexes[t.Name]
+		d.before.add(t.Schema, t.Name, &relation{stamp: ix.stamp})
+		d.changes(ix.table, t.Position)
+		return s.name
+	}
+	d.unclear("index "+join(t.Schema, t.Name)+", whose table is not known", t.Position)
+	return t.Schema
+}
+
+func named(schemaName, name string) string {
+	if schemaName == "" {
+		return spelled(name)
+	}
+	return spelled(schemaName, name)
 }
 
 func (d *definition) name(typ, name string) {
@@ -306,7 +336,7 @@ func (d *definition) objects() []tools.Object {
 		}
 	}
 	for _, o := range d.named {
-		if !slices.ContainsFunc(out, func(x tools.Object) bool { return x.Name == o.Name && x.Access == o.Access }) {
+		if !slices.ContainsFunc(out, func(x tools.Object) bool { return x.Name == o.Name && x.Type == o.Type && x.Access == o.Access }) {
 			out = append(out, o)
 		}
 	}

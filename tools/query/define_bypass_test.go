@@ -2,6 +2,7 @@ package query
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"sallyport/tools"
@@ -89,5 +90,62 @@ func TestDefinitionsThatRunOtherCodeAreNotUnderstood(t *testing.T) {
 	}
 	if n := f.one("SELECT count(*) FROM audit"); n != "0" {
 		t.Errorf("%s rows were written", n)
+	}
+}
+
+// TestNoNameLooksLikeAnother: a scope that lists public.orders covers neither a role nor a table of another schema that only sounds like it,
+// and the grantee of a right is not lost beside the table.
+func TestNoNameLooksLikeAnother(t *testing.T) {
+	f := open(t, `CREATE SCHEMA odd; GRANT USAGE ON SCHEMA odd TO PUBLIC; CREATE TABLE odd."public.orders" (id int); CREATE TABLE orders (id int); CREATE TABLE "a""b" (id int); GRANT SELECT ON ALL TABLES IN SCHEMA odd TO PUBLIC`)
+	f.exec("GRANT CREATE ON SCHEMA public TO query_agent")
+	for sql, want := range map[string]string{
+		`CREATE ROLE "public.orders" LOGIN`:                        `role "public.orders" admin`,
+		`GRANT SELECT ON public.orders TO "public.orders"`:         `role "public.orders" admin, table public.orders admin`,
+		`CREATE SCHEMA "public.orders"`:                            `schema "public.orders" define`,
+		`CREATE TABLE public."x.y" (id int)`:                       `table public."x.y" define`,
+		`DROP TABLE odd."public.orders"`:                           `table odd."public.orders" define`,
+		`DROP TABLE "a""b"`:                                        `table public."a""b" define`,
+		`DROP TABLE IF EXISTS "public.orders"`:                     `table "public.orders" define`,
+		`CREATE INDEX "public.orders" ON odd."public.orders" (id)`: `table odd."public.orders" define, index odd."public.orders" define`,
+	} {
+		_, facts, err := f.facts(f.db.Writes(), sql)
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		var got []string
+		for _, o := range facts.Objects {
+			got = append(got, o.Type+" "+o.Name+" "+string(o.Access))
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: %s, want %s", sql, strings.Join(got, ", "), want)
+		}
+	}
+	if _, facts, err := f.facts(f.db.Reads(), `SELECT id FROM odd."public.orders"`); err != nil || facts.Objects[0].Name != `odd."public.orders"` {
+		t.Errorf("%+v %v", facts, err)
+	}
+}
+
+// TestAnIndexIsOfItsTable: what is agreed to for the index of one table does not drop that of another which took its name.
+func TestAnIndexIsOfItsTable(t *testing.T) {
+	f := open(t, owned)
+	if _, facts, err := f.facts(f.db.Writes(), "DROP INDEX IF EXISTS nobodys"); err == nil && facts.Understood() {
+		t.Error("an index of no known table was understood")
+	}
+	c, facts, err := f.facts(f.db.Writes(), "DROP INDEX public.notes_body")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.exec("DROP INDEX notes_body; CREATE INDEX notes_body ON orders (id)")
+	res, err := f.db.Writes().Run(t.Context(), c, facts, tools.Obligations{CallID: "call-1", Changes: true})
+	if err == nil {
+		_, err = res.Render(t.Context(), plainMask{})
+		res.Close()
+	}
+	if err == nil {
+		t.Error("it was dropped")
+	}
+	if n := f.one("SELECT count(*) FROM pg_class WHERE relname = 'notes_body'"); n != "1" {
+		t.Errorf("%s indexes are left", n)
 	}
 }

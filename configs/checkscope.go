@@ -131,20 +131,26 @@ func (r *report) approval(f *File, s *Scope, path string) {
 		return
 	}
 	r.slackOf(f, a, path+".approval")
-	for i, g := range a.From {
-		if !slices.Contains(f.Roles.Approver.Groups, g) {
-			r.warn(fmt.Sprintf("%s.approval.from[%d]", path, i), "%q is not in roles.approver.groups, so its members can answer only when another of their groups is", g)
+	from := func(list []string, at string) {
+		for i, g := range list {
+			if !slices.Contains(f.Roles.Approver.Groups, g) {
+				r.warn(fmt.Sprintf("%s.from[%d]", at, i), "%q is not in roles.approver.groups, so its members can answer only when another of their groups is", g)
+			}
 		}
+	}
+	from(a.From, path+".approval")
+	for i, h := range a.Higher {
+		from(h.From, fmt.Sprintf("%s.approval.higher[%d]", path, i))
 	}
 	levels, sure := a.Levels(), []string{"chat", "web", "web_fresh"}
 	for i, h := range levels[1:] {
-		at, below, from := fmt.Sprintf("%s.approval.higher[%d]", path, i), levels[i], s.Risk.Ask
+		at, below, above := fmt.Sprintf("%s.approval.higher[%d]", path, i), levels[i], s.Risk.Ask
 		if i > 0 {
-			from = below.Risk
+			above = below.Risk
 		}
 		switch {
-		case h.Risk <= from || h.Risk >= s.Risk.Deny:
-			r.problem(at+".risk", "%d is not above %d and below %d, where the scope refuses", h.Risk, from, s.Risk.Deny)
+		case h.Risk <= above || h.Risk >= s.Risk.Deny:
+			r.problem(at+".risk", "%d is not above %d and below %d, where the scope refuses", h.Risk, above, s.Risk.Deny)
 		case h.Count < below.Count:
 			r.problem(at+".count", "asks for fewer people than below it; write at least %d", below.Count)
 		case slices.Index(sure, h.Assurance) < slices.Index(sure, below.Assurance):

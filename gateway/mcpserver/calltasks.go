@@ -49,7 +49,7 @@ func (k *callTasks) get(ctx context.Context, c *call) (*task, *fault) {
 	case <-look.C:
 	case <-ctx.Done():
 	}
-	return k.server.taskOf(&gateway.Waiting{CallID: c.message.taskID, Message: "approved; it is being executed now"}), nil
+	return k.server.taskOf(&gateway.Waiting{CallID: c.message.taskID, Message: "no news yet: it waits for people, or is being executed"}), nil
 }
 
 // update has nothing to take: no call of ours asks its client for anything. The task must exist all the same.

@@ -1,5 +1,10 @@
 package approvals
 
+import (
+	"strconv"
+	"strings"
+)
+
 // Impact is what a change would do to its target, as it was counted when people were asked: part of what they say yes to (see
 // [Request.Sign]). Nothing of it is shown to the agent. Nil for calls that are no change of a database.
 type Impact struct {
@@ -51,4 +56,33 @@ type Sample struct {
 	Columns []string    `json:"columns"`
 	Before  [][]*string `json:"before,omitempty"` // absent for rows that are added
 	After   [][]*string `json:"after,omitempty"`  // in the same order; absent for rows that are deleted
+}
+
+// Words is a count of a noun with how well it is known: "6,500 rows", "at least 1 row", "an unknown number of rows"; without a noun, "6,500".
+func (c Count) Words(noun string) string {
+	if noun != "" {
+		if c.N != 1 || c.Is == Unknown {
+			noun += "s"
+		}
+		noun = " " + noun
+	}
+	switch c.Is {
+	case Exact:
+		return thousands(c.N) + noun
+	case AtLeast:
+		return "at least " + thousands(c.N) + noun
+	case AtMost:
+		return "at most " + thousands(c.N) + noun
+	case Estimate:
+		return "about " + thousands(c.N) + noun
+	}
+	return "an unknown number" + strings.TrimSuffix(" of"+noun, " of")
+}
+
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
 }

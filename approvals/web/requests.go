@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -169,19 +168,4 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) unavailable(w http.ResponseWriter, err error) {
 	s.Log.Error("approvals page", "err", err)
 	s.fail(w, http.StatusServiceUnavailable, "The gateway cannot read or write its records now. Nothing was counted.", "")
-}
-
-// count is a number of rows in words.
-func count(c approvals.Count) string {
-	switch c.Is {
-	case approvals.Exact:
-		return fmt.Sprint(c.N)
-	case approvals.AtLeast:
-		return fmt.Sprintf("%d or more", c.N)
-	case approvals.AtMost:
-		return fmt.Sprintf("%d or fewer", c.N)
-	case approvals.Estimate:
-		return fmt.Sprintf("about %d", c.N)
-	}
-	return "not known"
 }

@@ -68,7 +68,7 @@ type Server struct {
 //go:embed pages
 var files embed.FS
 
-var pages = template.Must(template.New("").Funcs(template.FuncMap{"clock": clock, "count": count, "cell": cell}).ParseFS(files, "pages/*.html"))
+var pages = template.Must(template.New("").Funcs(template.FuncMap{"clock": clock, "cell": cell}).ParseFS(files, "pages/*.html"))
 
 // Path is where the pages are; they set cookies for it.
 const Path = "/approvals"

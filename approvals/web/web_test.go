@@ -194,7 +194,7 @@ func TestAPersonLogsInAndAnswers(t *testing.T) {
 			t.Fatalf("%d %s", status, list)
 		}
 		status, card := bob.get(page)
-		for _, part := range []string{"12", "of 1300 rows", "orders-db", "production", "changes data: &#43;30", "null", "Bob &lt;b&gt;"} {
+		for _, part := range []string{"12", "of 1,300 rows", "orders-db", "production", "changes data: &#43;30", "null", "Bob &lt;b&gt;"} {
 			if status != 200 || !strings.Contains(card, part) {
 				t.Errorf("%d, no %q in\n%s", status, part, card)
 			}

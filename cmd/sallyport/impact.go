@@ -23,7 +23,7 @@ func printImpact(w io.Writer, s style, i *approvals.Impact) {
 		if n == 0 {
 			label = "cascades"
 		}
-		line(label, strings.Repeat("  ", max(0, c.Level-1))+fmt.Sprintf("%s of %s: %s", countText(c.Rows, "row"), visible(c.Object, false), visible(c.Action, false)))
+		line(label, strings.Repeat("  ", max(0, c.Level-1))+fmt.Sprintf("%s of %s: %s", c.Rows.Words("row"), visible(c.Object, false), visible(c.Action, false)))
 	}
 	for n, x := range i.Involved {
 		label := ""
@@ -48,38 +48,14 @@ func printImpact(w io.Writer, s style, i *approvals.Impact) {
 func rowsOf(i *approvals.Impact) string {
 	object := visible(i.Object, false)
 	if i.Of.Is == approvals.Unknown || i.Of.Is == "" {
-		return countText(i.Rows, "row") + " of " + object
+		return i.Rows.Words("row") + " of " + object
 	}
-	of := thousands(i.Of.N)
-	if i.Of.Is != approvals.Exact {
-		of = "about " + of
-	}
+	of := i.Of.Words("")
 	share := ""
 	if i.Rows.Is == approvals.Exact && i.Of.N > 0 && i.Rows.N <= i.Of.N {
 		share = fmt.Sprintf(" (%s)", percent(i.Rows.N, i.Of.N))
 	}
-	return fmt.Sprintf("%s of %s rows of %s%s", countText(i.Rows, ""), of, object, share)
-}
-
-// countText is a count with how well it is known: "6,500 rows", "at least 10 rows", "an unknown number of rows".
-func countText(c approvals.Count, noun string) string {
-	if noun != "" {
-		if c.N != 1 || c.Is == approvals.Unknown {
-			noun += "s"
-		}
-		noun = " " + noun
-	}
-	switch c.Is {
-	case approvals.Exact:
-		return thousands(c.N) + noun
-	case approvals.AtLeast:
-		return "at least " + thousands(c.N) + noun
-	case approvals.AtMost:
-		return "at most " + thousands(c.N) + noun
-	case approvals.Estimate:
-		return "about " + thousands(c.N) + noun
-	}
-	return "an unknown number" + strings.TrimSuffix(" of"+noun, " of")
+	return fmt.Sprintf("%s of %s rows of %s%s", i.Rows.Words(""), of, object, share)
 }
 
 // percent rounds up, so that no row is ever "0%".
@@ -96,14 +72,6 @@ func percent(n, of int64) string {
 	default:
 		return strconv.FormatInt(int64(tenths/10), 10) + "%"
 	}
-}
-
-func thousands(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
 }
 
 // printSample shows each row as it is (-) and as it would be (+). Values come from the target: they were masked, and are made visible here.
